@@ -1,0 +1,76 @@
+/**
+ * Every option and default of a node, each with its unit and reason. No other file holds a default.
+ * @module
+ */
+import { ShoalError } from './errors.ts'
+import type { BlockStore, Outbox } from './datastore/store.ts'
+import type { Clock, Logger, Rng } from './runtime.ts'
+import type { Transport } from './routing/net/transport.ts'
+
+const GIB = 1024 ** 3
+const MIB = 1024 ** 2
+
+/** What most laptops can lend without noticing; Freenet's wizard proposes the same order. */
+export const DEFAULT_STORE_BYTES = 10 * GIB
+/** Below this the fixed reserve for index and logs would leave no room for blocks. */
+export const MIN_STORE_BYTES = 64 * MIB
+/** Slot numbers are u32 and the index is sized for it: 2^32 slots of 32 KiB would be 128 TiB. */
+export const MAX_STORE_BYTES = 64 * 1024 * GIB
+/** Blocks this node's own readers fetched, in memory only: a film's seeks and reloads. */
+export const DEFAULT_READ_CACHE_BYTES = 64 * MIB
+/** A person waits about this long for a page before leaving it. */
+export const FIRST_BYTE_TIMEOUT_MS = 10_000
+export const DEFAULT_NETWORK = 'shoal'
+
+export interface NodeOptions {
+  /** Directory of everything the node keeps; created if absent. Undefined: memory only. */
+  readonly dataDir?: string
+  /** Hard ceiling over the data directory, bytes, MIN_STORE_BYTES to MAX_STORE_BYTES. */
+  readonly storeBytes?: number
+  /** Name of the network: nodes of other networks are refused. 1 to 64 characters a-z 0-9 - . */
+  readonly network?: string
+  /** Memory for what own readers fetched, bytes; 0 turns it off. */
+  readonly readCacheBytes?: number
+  /** Swaps parts for others of the same contract: the seam that tests use. */
+  readonly parts?: Partial<Parts>
+}
+
+export interface Parts {
+  readonly clock: Clock
+  readonly rng: Rng
+  readonly logger: Logger
+  readonly store: { readonly blocks: BlockStore; readonly outbox: Outbox }
+  /** Absent: a node that talks to nobody. */
+  readonly transport: Transport
+  /** 32-byte seed of the node's identity; default: kept in the data directory. */
+  readonly identitySeed: Uint8Array
+}
+
+export type ResolvedOptions = Required<Omit<NodeOptions, 'parts' | 'dataDir'>> & {
+  readonly dataDir: string | undefined
+  readonly parts: Partial<Parts>
+}
+
+/** Checks everything once. @throws ShoalError E_OPTION naming the option, its value and its range. */
+export function resolveOptions(options: NodeOptions): ResolvedOptions {
+  const storeBytes = options.storeBytes ?? DEFAULT_STORE_BYTES
+  within('storeBytes', storeBytes, MIN_STORE_BYTES, MAX_STORE_BYTES)
+  const readCacheBytes = options.readCacheBytes ?? DEFAULT_READ_CACHE_BYTES
+  within('readCacheBytes', readCacheBytes, 0, 4 * GIB)
+  const network = options.network ?? DEFAULT_NETWORK
+  if (!/^[a-z0-9.-]{1,64}$/.test(network)) {
+    throw new ShoalError('E_OPTION', 'network: 1 to 64 characters, a-z 0-9 . and - only')
+  }
+  return Object.freeze({
+    dataDir: options.dataDir,
+    storeBytes,
+    network,
+    readCacheBytes,
+    parts: options.parts ?? {},
+  })
+}
+
+function within(name: string, value: number, least: number, most: number): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return
+  throw new ShoalError('E_OPTION', `${name}: a whole number from ${least} to ${most}, not ${value}`)
+}
