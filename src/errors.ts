@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   E_OPTION: { status: 500, retry: false },
   E_URI: { status: 400, retry: false },
   E_QUERY: { status: 400, retry: false },
+  E_REQUEST: { status: 400, retry: false },
   E_ACCESS: { status: 403, retry: false },
   E_ROUTE: { status: 404, retry: false },
   E_METHOD: { status: 405, retry: false },
@@ -35,6 +36,7 @@ export const ERROR_CODES = {
   E_STORE_FULL: { status: 507, retry: true },
   E_STORE_LOCKED: { status: 500, retry: false },
   E_LISTEN: { status: 500, retry: false },
+  E_INTERNAL: { status: 500, retry: false },
   E_CLOSED: { status: 503, retry: false },
 } as const satisfies Record<string, ErrorRow>
 

@@ -31,8 +31,17 @@ export interface NodeOptions {
   readonly network?: string
   /** Memory for what own readers fetched, bytes; 0 turns it off. */
   readonly readCacheBytes?: number
+  /** How to reach other nodes; undefined: not at all. */
+  readonly connect?: ConnectOptions
   /** Swaps parts for others of the same contract: the seam that tests use. */
   readonly parts?: Partial<Parts>
+}
+
+export interface ConnectOptions {
+  /** Entry points of the DHT; undefined: the public one. */
+  readonly bootstrap?: readonly { readonly host: string; readonly port: number }[]
+  /** Address to bind to. Given, the node takes itself to be reachable there (not firewalled). */
+  readonly listenHost?: string
 }
 
 export interface Parts {
@@ -40,14 +49,15 @@ export interface Parts {
   readonly rng: Rng
   readonly logger: Logger
   readonly store: { readonly blocks: BlockStore; readonly outbox: Outbox }
-  /** Absent: a node that talks to nobody. */
+  /** Takes the place of what `connect` would make. */
   readonly transport: Transport
   /** 32-byte seed of the node's identity; default: kept in the data directory. */
   readonly identitySeed: Uint8Array
 }
 
-export type ResolvedOptions = Required<Omit<NodeOptions, 'parts' | 'dataDir'>> & {
+export type ResolvedOptions = Required<Omit<NodeOptions, 'parts' | 'dataDir' | 'connect'>> & {
   readonly dataDir: string | undefined
+  readonly connect: ConnectOptions | undefined
   readonly parts: Partial<Parts>
 }
 
@@ -63,6 +73,7 @@ export function resolveOptions(options: NodeOptions): ResolvedOptions {
   }
   return Object.freeze({
     dataDir: options.dataDir,
+    connect: options.connect,
     storeBytes,
     network,
     readCacheBytes,

@@ -1,0 +1,34 @@
+/**
+ * What content needs of the rest: blocks by address, wherever they come from.
+ * @module
+ */
+import type { Address, Block, Home } from '../keys/block.ts'
+
+export type BlockResult =
+  | { readonly type: 'found'; readonly block: Block }
+  | { readonly type: 'not-found' }
+  | { readonly type: 'timed-out' }
+  | { readonly type: 'no-peers' }
+
+export interface BlockSource {
+  /** Resolves to a verified block or to why there is none; rejects with `signal.reason`. */
+  getBlock(
+    address: Address,
+    options: { readonly isTop: boolean; readonly signal: AbortSignal },
+  ): Promise<BlockResult>
+}
+
+/** Homes of a block: leaves and inner nodes have two, roots and manifests a third (design §4). */
+export function homesOf(isTop: boolean): readonly Home[] {
+  return isTop ? [0, 1, 2] : [0, 1]
+}
+
+/** Thrown inside content/ where a block that the content needs is not to be had. */
+export class MissingBlock extends Error {
+  readonly result: Exclude<BlockResult, { type: 'found' }>
+
+  constructor(result: Exclude<BlockResult, { type: 'found' }>) {
+    super(result.type)
+    this.result = result
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * A fetch of this node's own: home 0 at once, the other homes at its not-found or after silence,
+ * along another first hop where there is one; the first block wins (spec §9.4).
+ * @module
+ */
+import type { Home } from '../keys/block.ts'
+import type { Context } from './context.ts'
+import type { Fetch, FetchAnswer, FetchTarget, Waiter } from './fetch.ts'
+import { MAX_CREDIT } from './messages.ts'
+import type { FetchResult, PeerId, TimerId } from './ports.ts'
+
+/** Silence of home 0 after which the other homes are asked too, ms (design §4). */
+const OTHER_HOMES_AFTER_MS = 2000
+
+export class LocalFetch {
+  readonly #context: Context
+  readonly #start: (target: FetchTarget, waiter: Waiter) => Fetch
+  readonly #target: Omit<FetchTarget, 'home'>
+  readonly #finish: (result: FetchResult) => void
+  readonly #waiting: Home[]
+  readonly #running = new Map<Fetch, Waiter>()
+  readonly #firstHops = new Set<PeerId>()
+  #timer: TimerId | undefined
+  #sawTimeOut = false
+  #isDone = false
+
+  constructor(options: {
+    context: Context
+    target: Omit<FetchTarget, 'home'>
+    homes: readonly Home[]
+    /** Joins or begins the fetch of one home. */
+    start: (target: FetchTarget, waiter: Waiter) => Fetch
+    finish: (result: FetchResult) => void
+  }) {
+    this.#context = options.context
+    this.#target = options.target
+    this.#start = options.start
+    this.#finish = options.finish
+    this.#waiting = [...options.homes]
+  }
+
+  begin(): void {
+    if (this.#context.peers.size === 0) {
+      this.#end({ type: 'no-peers' })
+      return
+    }
+    this.#startHome()
+    if (this.#isDone || this.#waiting.length === 0) return
+    this.#timer = this.#context.after(OTHER_HOMES_AFTER_MS, () => {
+      this.#startOthers()
+    })
+  }
+
+  abort(): void {
+    this.#isDone = true
+    this.#release()
+  }
+
+  #startOthers(): void {
+    this.#context.stop(this.#timer)
+    this.#timer = undefined
+    while (this.#waiting.length > 0 && !this.#isDone) this.#startHome()
+  }
+
+  #startHome(): void {
+    const home = this.#waiting.shift() as Home
+    // 8 or 16 at random, so that what arrives does not tell that it was started here
+    const credit = this.#context.rng.below(2) === 0 ? MAX_CREDIT / 2 : MAX_CREDIT
+    let fetch: Fetch | undefined
+    let early: FetchAnswer | undefined
+    const waiter: Waiter = {
+      peer: undefined,
+      credit,
+      isCached: false, // own reads go to a private cache in memory, and nowhere else
+      avoided: new Set(this.#firstHops),
+      answer: (answer) => {
+        if (fetch === undefined) early = answer
+        else this.#answered(fetch, answer)
+      },
+    }
+    fetch = this.#start({ ...this.#target, home }, waiter)
+    for (const peer of fetch.tried) this.#firstHops.add(peer)
+    if (early === undefined) this.#running.set(fetch, waiter)
+    else this.#answered(fetch, early)
+  }
+
+  #answered(fetch: Fetch, answer: FetchAnswer): void {
+    this.#running.delete(fetch)
+    if (this.#isDone) return
+    if (answer.type === 'found') {
+      this.#end({ type: 'found', block: answer.block })
+      return
+    }
+    if (answer.type === 'timed-out') this.#sawTimeOut = true
+    this.#startOthers()
+    if (this.#running.size > 0 || this.#isDone) return
+    this.#end({ type: this.#sawTimeOut ? 'timed-out' : 'not-found' })
+  }
+
+  #end(result: FetchResult): void {
+    this.#isDone = true
+    this.#release()
+    this.#finish(result)
+  }
+
+  #release(): void {
+    this.#context.stop(this.#timer)
+    this.#timer = undefined
+    for (const [fetch, waiter] of this.#running) fetch.leave(waiter)
+    this.#running.clear()
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * The wire (spec §8): every message as one row of a table, encoded to a frame of fixed length. Small
+ * frames have 256 bytes, frames with a block 256 + 32,768, so that lengths tell nothing else.
+ * Decoding trusts nothing: it throws E_MESSAGE_CODEC and nothing else, and allocates at most a frame.
+ * @module
+ */
+import c from 'compact-encoding'
+import { ShoalError } from '../errors.ts'
+import { BLOCK_BYTES } from '../keys/block.ts'
+import type { Address, Block, Home } from '../keys/block.ts'
+
+/** Every message starts with (and the small ones are) this many bytes. */
+export const HEADER_BYTES = 256
+export const BLOCK_FRAME_BYTES = HEADER_BYTES + BLOCK_BYTES
+/** Most credit a request may carry (spec §9.2). */
+export const MAX_CREDIT = 16
+const MAX_UINT32 = 2 ** 32 - 1
+
+const TYPES = {
+  fetch: 1,
+  insert: 2,
+  found: 3,
+  'not-found': 4,
+  overload: 5,
+  timeout: 6,
+  accept: 7,
+  have: 8,
+  data: 9,
+  receipt: 10,
+  cancel: 11,
+} as const
+
+/** Numbers that later versions give a meaning to; skipped and counted until then (spec §8.5). */
+export const RESERVED_TYPES = { pad: 12, has: 13, onion: 14, peers: 15 } as const
+
+const PHASES = ['greedy', 'stem', 'copy'] as const
+const CLASSES = ['realtime', 'bulk'] as const
+const NAMES = new Map(Object.entries(TYPES).map(([name, number]) => [number as number, name]))
+
+export type Phase = (typeof PHASES)[number]
+export type TrafficClass = (typeof CLASSES)[number]
+/** 0: any copy; 1: cached at most 60 s ago; 2: responsible nodes only. */
+export type Freshness = 0 | 1 | 2
+
+/** A field of a TLV tail: even tags may be skipped, unknown odd ones make the message malformed. */
+export interface Field {
+  readonly tag: number
+  readonly value: Uint8Array
+}
+
+export interface RequestMessage {
+  readonly type: 'fetch' | 'insert'
+  /** Chosen by the sender, unique among its open requests on the link. */
+  readonly id: number
+  readonly phase: Phase
+  readonly trafficClass: TrafficClass
+  readonly freshness: Freshness
+  readonly home: Home
+  /** 0 to MAX_CREDIT; 0 only on the stem: not chosen yet. */
+  readonly credit: number
+  readonly address: Address
+  readonly tail?: readonly Field[]
+}
+
+export interface BlockMessage {
+  readonly type: 'found' | 'data'
+  readonly id: number
+  readonly block: Block
+  readonly tail?: readonly Field[]
+}
+
+export interface ReceiptMessage {
+  readonly type: 'receipt'
+  readonly id: number
+  /** Copies stored at and beyond the sender, 0 to 255. */
+  readonly copies: number
+  readonly tail?: readonly Field[]
+}
+
+export interface SignalMessage {
+  readonly type: 'not-found' | 'overload' | 'timeout' | 'accept' | 'have' | 'cancel'
+  readonly id: number
+  readonly tail?: readonly Field[]
+}
+
+export type Message = RequestMessage | BlockMessage | ReceiptMessage | SignalMessage
+
+/** One frame for `message`. Fields out of range are a bug here and throw RangeError. */
+export function encodeMessage(message: Message): Uint8Array {
+  const hasBlock = message.type === 'found' || message.type === 'data'
+  const frame = new Uint8Array(hasBlock ? BLOCK_FRAME_BYTES : HEADER_BYTES)
+  const state = stateOf(frame, 0)
+  c.uint8.encode(state, TYPES[message.type])
+  c.uint32.encode(state, message.id)
+  if (message.type === 'fetch' || message.type === 'insert') encodeRequest(state, message)
+  if (message.type === 'receipt') c.uint8.encode(state, message.copies)
+  encodeTail(state, message.tail ?? [])
+  if (hasBlock) frame.set(message.block, HEADER_BYTES)
+  return frame
+}
+
+/**
+ * The message in `frame`, or undefined for a type that this version does not know. The block of a
+ * FOUND or DATA is a copy. @throws ShoalError E_MESSAGE_CODEC
+ */
+export function decodeMessage(frame: Uint8Array): Message | undefined {
+  if (frame.length === 0) throw malformed('is empty')
+  const type = NAMES.get(frame[0] as number) as Message['type'] | undefined
+  if (type === undefined) return undefined
+  const expected = type === 'found' || type === 'data' ? BLOCK_FRAME_BYTES : HEADER_BYTES
+  if (frame.length !== expected) throw malformed('has the wrong length')
+  const state = stateOf(frame, 1)
+  const id = c.uint32.decode(state)
+  switch (type) {
+    case 'fetch':
+    case 'insert': {
+      const request = decodeRequest(state)
+      return withTail(state, { type, id, ...request })
+    }
+    case 'found':
+    case 'data': {
+      const block = frame.slice(HEADER_BYTES) as Block
+      return withTail(state, { type, id, block })
+    }
+    case 'receipt':
+      return withTail(state, { type, id, copies: c.uint8.decode(state) })
+    case 'not-found':
+    case 'overload':
+    case 'timeout':
+    case 'accept':
+    case 'have':
+    case 'cancel':
+      return withTail(state, { type, id })
+  }
+}
+
+type State = ReturnType<typeof c.state> & { buffer: Buffer }
+
+function stateOf(frame: Uint8Array, start: number): State {
+  return c.state(start, HEADER_BYTES, frame as Buffer) as State
+}
+
+function encodeRequest(state: State, message: RequestMessage): void {
+  if (message.credit > MAX_CREDIT || message.id > MAX_UINT32) throw new RangeError('out of range')
+  c.uint8.encode(state, PHASES.indexOf(message.phase))
+  c.uint8.encode(state, CLASSES.indexOf(message.trafficClass))
+  c.uint8.encode(state, message.freshness)
+  c.uint8.encode(state, message.home)
+  c.uint8.encode(state, message.credit)
+  c.fixed32.encode(state, message.address)
+}
+
+function decodeRequest(state: State): Omit<RequestMessage, 'type' | 'id' | 'tail'> {
+  const phase = PHASES[c.uint8.decode(state)]
+  const trafficClass = CLASSES[c.uint8.decode(state)]
+  const freshness = c.uint8.decode(state)
+  const home = c.uint8.decode(state)
+  const credit = c.uint8.decode(state)
+  const address = c.fixed32.decode(state).slice() as Uint8Array as Address
+  if (phase === undefined) throw malformed('has an unknown phase')
+  if (trafficClass === undefined) throw malformed('has an unknown class')
+  if (freshness > 2) throw malformed('has an unknown freshness')
+  if (home > 2) throw malformed('has an unknown home')
+  if (credit > MAX_CREDIT || (credit === 0 && phase !== 'stem')) throw malformed('has a bad credit')
+  return {
+    phase,
+    trafficClass,
+    freshness: freshness as Freshness,
+    home: home as Home,
+    credit,
+    address,
+  }
+}
+
+function encodeTail(state: State, tail: readonly Field[]): void {
+  c.uint16.encode(
+    state,
+    tail.reduce((sum, field) => sum + 2 + field.value.length, 0),
+  )
+  for (const { tag, value } of tail) {
+    c.uint8.encode(state, tag)
+    c.uint8.encode(state, value.length)
+    state.buffer.set(value, state.start)
+    state.start += value.length
+  }
+}
+
+/** Reads the tail, and checks that nothing but zeros follows it in the header. */
+function withTail<T extends object>(state: State, message: T): T & { tail?: Field[] } {
+  const length = c.uint16.decode(state)
+  if (length > state.end - state.start) throw malformed('has a tail that is too long')
+  const end = state.start + length
+  const tail = decodeTail(state.buffer.subarray(0, end), state.start)
+  for (let at = end; at < HEADER_BYTES; at++) {
+    if (state.buffer[at] !== 0) throw malformed('has padding that is not zero')
+  }
+  return tail.length === 0 ? message : { ...message, tail }
+}
+
+/**
+ * The fields of a TLV tail that fills `bytes` from `start` to the end, known to nobody yet: even ones
+ * are given back, an odd one is malformed. @throws ShoalError E_MESSAGE_CODEC
+ */
+export function decodeTail(bytes: Uint8Array, start: number): Field[] {
+  const fields: Field[] = []
+  let at = start
+  let lastTag = -1
+  while (at < bytes.length) {
+    const [tag = 0, length] = bytes.subarray(at, at + 2)
+    if (length === undefined || at + 2 + length > bytes.length)
+      throw malformed('has a cut-off field')
+    if (tag <= lastTag) throw malformed('has fields out of order')
+    if (tag % 2 === 1) throw malformed('has a field that must be understood and is not')
+    fields.push({ tag, value: bytes.slice(at + 2, at + 2 + length) })
+    lastTag = tag
+    at += 2 + length
+  }
+  return fields
+}
+
+function malformed(what: string): ShoalError {
+  return new ShoalError('E_MESSAGE_CODEC', `The message ${what}.`)
+}

@@ -1,0 +1,291 @@
+/**
+ * The I/O loop around the router: frames in, frames out, timers, and the block store. It is here that
+ * a hostile byte ends: what does not decode or verify costs the link, and goes no further (spec §8, §9).
+ * @module
+ */
+import { isShoalError } from '../../errors.ts'
+import type { BlockStore } from '../../datastore/store.ts'
+import type { Address, Block, Home } from '../../keys/block.ts'
+import type { Clock, Logger, Rng } from '../../runtime.ts'
+import {
+  NO_PROOF,
+  WIRE_VERSION,
+  checkHandshake,
+  decodeHandshake,
+  encodeHandshake,
+} from '../handshake.ts'
+import type { Freshness, TrafficClass } from '../messages.ts'
+import type { FetchResult, Input, LocalId, Output, PeerId } from '../ports.ts'
+import { RING, networkHash, nodePosition } from '../position.ts'
+import { Router } from '../router.ts'
+import { createCounters } from './counters.ts'
+import { PeerLink } from './peer-link.ts'
+import type { Link, LinkHandlers, Transport } from './transport.ts'
+
+/** Links at once (design §6: degree 20 to 32). */
+export const MAX_PEERS = 32
+/** Blocks that wait to be written because they passed by; more are not cached, 8 MiB. */
+const MAX_CACHE_WRITES = 256
+
+export interface DriverOptions {
+  readonly network: string
+  readonly publicKey: Uint8Array
+  /** Undefined: this node talks to nobody. */
+  readonly transport: Transport | undefined
+  readonly store: BlockStore
+  readonly clock: Clock
+  readonly rng: Rng
+  readonly logger: Logger
+}
+
+interface Pending<T> {
+  resolve(value: T): void
+  reject(reason: unknown): void
+}
+
+export class Driver {
+  /** Own ring position, in [0, 2^48). */
+  readonly position: number
+  readonly counters = createCounters()
+  readonly #options: DriverOptions
+  readonly #network: Uint8Array
+  readonly #router: Router
+  readonly #links = new Map<PeerId, PeerLink>()
+  readonly #timers = new Map<number, () => void>()
+  readonly #fetches = new Map<LocalId, Pending<FetchResult>>()
+  readonly #inserts = new Map<LocalId, Pending<number>>()
+  readonly #peerListeners = new Set<() => void>()
+  #cacheWrites = 0
+  #nextPeer = 1
+  #nextLocal = 1
+  #isClosed = false
+
+  constructor(options: DriverOptions) {
+    this.#options = options
+    this.#network = networkHash(options.network)
+    this.position = nodePosition(this.#network, options.publicKey, NO_PROOF)
+    this.#router = new Router({ position: this.position, rng: options.rng })
+  }
+
+  get peers(): number {
+    return this.#links.size
+  }
+
+  /** Everything that is open, for tests that look for leaks. */
+  get load(): Router['load'] {
+    return this.#router.load
+  }
+
+  async open(): Promise<void> {
+    const handshake = encodeHandshake({
+      minVersion: WIRE_VERSION,
+      maxVersion: WIRE_VERSION,
+      features: 0,
+      network: this.#network,
+      proof: NO_PROOF,
+      mac: undefined,
+    })
+    await this.#options.transport?.open({ handshake, onlink: (link) => this.#accept(link) })
+  }
+
+  /** Calls `listener` whenever a peer has come. Returns how to stop that. */
+  onPeer(listener: () => void): () => void {
+    this.#peerListeners.add(listener)
+    return () => this.#peerListeners.delete(listener)
+  }
+
+  /**
+   * A block from the network (the own store is looked into first). Rejects with `signal.reason`.
+   * `homes`: where copies live, in the order to try.
+   */
+  async fetch(
+    address: Address,
+    options: {
+      homes: readonly Home[]
+      freshness?: Freshness
+      trafficClass?: TrafficClass
+      signal?: AbortSignal
+    },
+  ): Promise<FetchResult> {
+    const { homes, freshness = 0, trafficClass = 'realtime', signal } = options
+    const held = await this.#options.store.get(address, signal === undefined ? {} : { signal })
+    if (held !== undefined && freshness === 0) return { type: 'found', block: held.block }
+    const input = { type: 'fetch', address, homes, freshness, trafficClass } as const
+    return this.#request(this.#fetches, input, signal)
+  }
+
+  /** Inserts one block at one home; resolves to the copies acknowledged, this node's own included. */
+  insert(
+    address: Address,
+    block: Block,
+    options: { home: Home; trafficClass?: TrafficClass; signal?: AbortSignal },
+  ): Promise<number> {
+    const { home, trafficClass = 'bulk', signal } = options
+    const input = { type: 'insert', address, home, block, trafficClass } as const
+    return this.#request(this.#inserts, input, signal)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#options.transport?.close()
+    for (const stop of this.#timers.values()) stop()
+    this.#timers.clear()
+    // with the links gone every request has failed; what remains had nobody to ask
+    for (const pending of this.#fetches.values()) pending.resolve({ type: 'no-peers' })
+    for (const pending of this.#inserts.values()) pending.resolve(0)
+    this.#fetches.clear()
+    this.#inserts.clear()
+  }
+
+  #request<T>(
+    table: Map<LocalId, Pending<T>>,
+    input:
+      | Omit<Extract<Input, { type: 'fetch' }>, 'id'>
+      | Omit<Extract<Input, { type: 'insert' }>, 'id'>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(signal.reason as Error)
+        return
+      }
+      const id = this.#nextLocal++
+      const abort = (): void => {
+        table.delete(id)
+        this.#handle({ type: 'abort', id })
+        reject(signal?.reason as Error)
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+      const unhook = (): void => signal?.removeEventListener('abort', abort)
+      table.set(id, {
+        resolve: (value) => {
+          unhook()
+          resolve(value)
+        },
+        reject,
+      })
+      this.#handle({ ...input, id })
+    })
+  }
+
+  #accept(link: Link): LinkHandlers | undefined {
+    const position = this.#checkLink(link)
+    if (position === undefined) return undefined
+    const id = this.#nextPeer++
+    const peer = new PeerLink({
+      id,
+      link,
+      store: this.#options.store,
+      counters: this.counters,
+      awaitedBlock: (message) => this.#router.awaitedBlock(id, message),
+      handle: (message, held) => {
+        this.#handle({ type: 'message', from: id, message, held })
+      },
+    })
+    this.#links.set(id, peer)
+    this.#handle({ type: 'peer-up', peer: id, position })
+    for (const listener of this.#peerListeners) listener()
+    return {
+      onframe: (frame) => {
+        peer.receive(frame)
+      },
+      ondrain: () => {
+        peer.drained()
+      },
+      onclose: () => {
+        peer.closed()
+        this.#links.delete(id)
+        this.#handle({ type: 'peer-down', peer: id })
+      },
+    }
+  }
+
+  /** Ring position of the peer behind `link`, or undefined where it is refused. */
+  #checkLink(link: Link): number | undefined {
+    const { refused } = this.counters
+    const { publicKey } = this.#options
+    const isSelf = link.remotePublicKey.every((byte, index) => byte === publicKey[index])
+    if (this.#isClosed || this.#links.size >= MAX_PEERS || isSelf) {
+      refused[isSelf ? 'self' : 'full']++
+      return undefined
+    }
+    try {
+      const handshake = decodeHandshake(link.remoteHandshake)
+      const verdict = checkHandshake(handshake, this.#network)
+      if (verdict === 'accepted') {
+        return nodePosition(this.#network, link.remotePublicKey, handshake.proof)
+      }
+      refused[verdict]++
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+      refused.malformed++
+    }
+    return undefined
+  }
+
+  #handle(input: Input): void {
+    for (const output of this.#router.handle(input, this.#options.clock.now()))
+      this.#carryOut(output)
+  }
+
+  #carryOut(output: Output): void {
+    switch (output.type) {
+      case 'send':
+        this.#links.get(output.to)?.send(output.message)
+        break
+      case 'start-timer': {
+        const { timer, delayMs } = output
+        const stop = this.#options.clock.after(delayMs, () => {
+          this.#timers.delete(timer)
+          this.#handle({ type: 'timer', timer })
+        })
+        this.#timers.set(timer, stop)
+        break
+      }
+      case 'stop-timer':
+        this.#timers.get(output.timer)?.()
+        this.#timers.delete(output.timer)
+        break
+      case 'keep':
+        this.#keep(output)
+        break
+      case 'fetched':
+        this.#fetches.get(output.id)?.resolve(output.result)
+        this.#fetches.delete(output.id)
+        break
+      case 'inserted':
+        this.#inserts.get(output.id)?.resolve(output.copies)
+        this.#inserts.delete(output.id)
+        break
+      case 'ban':
+        this.#links.get(output.peer)?.ban()
+        break
+    }
+  }
+
+  /** A copy for the store is reported back; one for the cache is written as room allows. */
+  #keep(output: Extract<Output, { type: 'keep' }>): void {
+    if (output.area === 'cache' && this.#cacheWrites >= MAX_CACHE_WRITES) return
+    const { address, home, block, area, link, ticket } = output
+    if (area === 'cache') this.#cacheWrites++
+    void this.#put({ address, home, block, area, link }).then((isKept) => {
+      if (area === 'cache') this.#cacheWrites--
+      if (ticket !== undefined) this.#handle({ type: 'kept', ticket, isKept })
+    })
+  }
+
+  /** Whether the block, or one that takes its place, is in the store now. */
+  async #put(request: Parameters<BlockStore['put']>[0]): Promise<boolean> {
+    try {
+      return (await this.#options.store.put(request)) !== 'refused'
+    } catch {
+      if (!this.#isClosed) this.#options.logger.warn('a block could not be stored')
+      return false
+    }
+  }
+}
+
+/** Ring position as the fraction that people read, in [0, 1). */
+export function ringFraction(position: number): number {
+  return position / RING
+}

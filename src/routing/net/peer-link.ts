@@ -1,0 +1,228 @@
+/**
+ * One link, seen from the driver: frames become checked messages, requests are looked up in the
+ * store, and answers leave as fast as the link takes them. Each queue here is bounded.
+ * @module
+ */
+import { isShoalError } from '../../errors.ts'
+import type { BlockStore } from '../../datastore/store.ts'
+import { sequenceOf, signedAddress, verify } from '../../keys/block.ts'
+import type { Address, Block } from '../../keys/block.ts'
+import { compare } from '../../keys/bytes.ts'
+import { decodeMessage, encodeMessage } from '../messages.ts'
+import type { BlockMessage, Message, RequestMessage } from '../messages.ts'
+import { MAX_OPEN_PER_PEER } from '../peers.ts'
+import type { DriverCounters } from './counters.ts'
+import type { Link } from './transport.ts'
+
+/** Requests of one link looked up in the store at the same time: enough to keep a disk busy. */
+const MAX_LOOKUPS = 16
+/** Blocks queued on one link, 4 MiB; a further FOUND leaves as OVERLOAD, a further DATA as CANCEL. */
+const MAX_QUEUED_BLOCKS = 128
+
+export class PeerLink {
+  readonly #link: Link
+  readonly #store: BlockStore
+  readonly #counters: DriverCounters
+  readonly #awaitedBlock: (message: BlockMessage) => Address | undefined
+  readonly #handle: (message: Message, held?: Block) => void
+  /** Requests that wait for their look-up, oldest first; by id, so that CANCEL takes one out. */
+  readonly #requests = new Map<number, RequestMessage>()
+  /** Requests being looked up; a cancelled one is taken out. */
+  readonly #lookups = new Set<RequestMessage>()
+  #running = 0
+  /** Small frames go first: an answer that is a word must not wait behind megabytes. */
+  readonly #small: Uint8Array[] = []
+  readonly #blocks: Message[] = []
+  #isDrained = true
+  #isClosed = false
+
+  constructor(options: {
+    id: number
+    link: Link
+    store: BlockStore
+    counters: DriverCounters
+    awaitedBlock: (message: BlockMessage) => Address | undefined
+    handle: (message: Message, held?: Block) => void
+  }) {
+    this.#link = options.link
+    this.#store = options.store
+    this.#counters = options.counters
+    this.#awaitedBlock = options.awaitedBlock
+    this.#handle = options.handle
+  }
+
+  receive(frame: Uint8Array): void {
+    if (this.#isClosed) return
+    let message: Message | undefined
+    try {
+      message = decodeMessage(frame)
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+      this.#counters.malformedFrames++
+      this.ban()
+      return
+    }
+    if (message === undefined) this.#counters.unknownTypes++
+    else this.#received(message)
+  }
+
+  send(message: Message): void {
+    if (this.#isClosed) return
+    if (message.type !== 'found' && message.type !== 'data') {
+      this.#small.push(encodeMessage(message))
+    } else if (this.#blocks.length < MAX_QUEUED_BLOCKS) this.#blocks.push(message)
+    else {
+      const type = message.type === 'found' ? 'overload' : 'cancel'
+      this.#small.push(encodeMessage({ type, id: message.id }))
+    }
+    if (this.#isDrained) this.#pump()
+  }
+
+  drained(): void {
+    this.#isDrained = true
+    this.#pump()
+    this.#lookUpNext()
+  }
+
+  /** The peer broke the protocol. */
+  ban(): void {
+    this.#link.close({ ban: true })
+  }
+
+  closed(): void {
+    this.#isClosed = true
+    this.#requests.clear()
+    this.#lookups.clear()
+    this.#small.length = 0
+    this.#blocks.length = 0
+  }
+
+  #pump(): void {
+    while (this.#isDrained && !this.#isClosed) {
+      const frame = this.#small.shift() ?? this.#nextBlockFrame()
+      if (frame === undefined) return
+      this.#isDrained = this.#link.send(frame)
+    }
+  }
+
+  #nextBlockFrame(): Uint8Array | undefined {
+    const message = this.#blocks.shift()
+    return message === undefined ? undefined : encodeMessage(message)
+  }
+
+  #received(message: Message): void {
+    switch (message.type) {
+      case 'fetch':
+      case 'insert':
+        this.#queueRequest(message)
+        break
+      case 'found':
+      case 'data':
+        this.#receiveBlock(message)
+        break
+      case 'cancel':
+        this.#cancel(message.id)
+        break
+      case 'not-found':
+      case 'overload':
+      case 'timeout':
+      case 'accept':
+      case 'have':
+      case 'receipt':
+        this.#handle(message)
+        break
+    }
+  }
+
+  /** No block goes on that was not asked for and does not fit its address. */
+  #receiveBlock(message: BlockMessage): void {
+    const address = this.#awaitedBlock(message)
+    if (address !== undefined && verify(address, message.block) === 'invalid') {
+      this.#counters.invalidBlocks++
+      this.ban()
+      return
+    }
+    this.#handle(message)
+  }
+
+  #cancel(id: number): void {
+    if (this.#requests.delete(id)) return
+    for (const request of this.#lookups) {
+      if (request.id === id) {
+        this.#lookups.delete(request)
+        return
+      }
+    }
+    this.#handle({ type: 'cancel', id })
+  }
+
+  #queueRequest(request: RequestMessage): void {
+    if (this.#requests.has(request.id)) {
+      this.ban()
+      return
+    }
+    if (this.#requests.size >= MAX_OPEN_PER_PEER) {
+      this.send({ type: 'overload', id: request.id })
+      return
+    }
+    this.#requests.set(request.id, request)
+    this.#lookUpNext()
+  }
+
+  /** Takes requests only while the link is drained: a peer that reads slowly is served slowly. */
+  #lookUpNext(): void {
+    while (this.#running < MAX_LOOKUPS && this.#isDrained && !this.#isClosed) {
+      const next = this.#requests.values().next()
+      if (next.done === true) return
+      this.#requests.delete(next.value.id)
+      this.#lookups.add(next.value)
+      this.#running++
+      void this.#lookUp(next.value).finally(() => {
+        this.#running--
+        this.#lookUpNext()
+      })
+    }
+  }
+
+  async #lookUp(request: RequestMessage): Promise<void> {
+    const block = await this.#held(request)
+    if (!this.#lookups.delete(request) || this.#isClosed) return // cancelled meanwhile
+    if (request.type === 'insert') this.#handle(request, block)
+    else if (block === undefined) this.#handle(request)
+    else this.send({ type: 'found', id: request.id, block })
+  }
+
+  /** The block that answers `request`, if the store holds one; a failing store holds nothing. */
+  async #held(request: RequestMessage): Promise<Block | undefined> {
+    if (request.phase === 'stem') return undefined // a stem hop consults no store
+    try {
+      if (request.type === 'insert' && (await this.#store.has(request.address)) === undefined) {
+        return undefined
+      }
+      const held = await this.#store.get(request.address)
+      if (held === undefined) return undefined
+      if (request.type === 'insert') {
+        return isNewEnough(request, held.block) ? held.block : undefined
+      }
+      // a cached copy may be older than 60 s, and is not the answer of a responsible node
+      return request.freshness === 0 || held.area === 'store' ? held.block : undefined
+    } catch {
+      return undefined
+    }
+  }
+}
+
+/**
+ * Whether a held block makes the offered one needless: content always, a signed one where the INSERT
+ * names a sequence (tail field 2) that is not greater.
+ */
+function isNewEnough(request: RequestMessage, held: Block): boolean {
+  if (compare(signedAddress(held.subarray(0, 32)), request.address) !== 0) return true
+  const offered = request.tail?.find((field) => field.tag === SEQUENCE_TAG)?.value
+  if (offered?.length !== 8) return false
+  const view = new DataView(offered.buffer, offered.byteOffset, 8)
+  return view.getBigUint64(0, true) <= BigInt(sequenceOf(held))
+}
+
+/** Tail field of an INSERT of a signed block: its sequence, u64. */
+const SEQUENCE_TAG = 2

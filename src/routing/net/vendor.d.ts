@@ -1,0 +1,122 @@
+/** The few signatures of the Holepunch network packages that we use: the list is our real surface. */
+declare module 'hyperdht' {
+  import type { EventEmitter } from 'node:events'
+
+  export interface DhtAddress {
+    readonly host: string
+    readonly port: number
+  }
+  export interface NoiseKeyPair {
+    readonly publicKey: Uint8Array
+    readonly secretKey: Uint8Array
+  }
+  /** A Noise stream over one UDX stream. */
+  export interface NoiseStream extends EventEmitter {
+    readonly remotePublicKey: Uint8Array
+    readonly rawStream: { write(bytes: Uint8Array): boolean }
+    readonly destroying: boolean
+    alloc(length: number): Uint8Array
+    write(bytes: Uint8Array): boolean
+    pause(): void
+    resume(): void
+    end(): void
+    destroy(error?: Error): void
+    setTimeout(ms: number): void
+    setKeepAlive(ms: number): void
+    /** Private: announced length of the message that is arriving, 0 between two. */
+    _len: number
+    /** Private: told of an announced length before room for it is made. */
+    _utp: { setContentSize(missingBytes: number): void } | null
+  }
+  export interface DhtReply {
+    readonly peers: readonly { readonly publicKey: Uint8Array }[]
+  }
+  export interface DhtQuery extends AsyncIterable<DhtReply> {
+    finished(): Promise<void>
+    destroy(): void
+  }
+  export default class DHT extends EventEmitter {
+    constructor(options: {
+      bootstrap?: readonly DhtAddress[]
+      host?: string
+      /** A port, or the first and one past the last to try. */
+      port?: number | readonly [number, number]
+      anyPort?: boolean
+      ephemeral?: boolean
+      firewalled?: boolean
+      connectionKeepAlive?: number
+    })
+    bind(): Promise<void>
+    fullyBootstrapped(): Promise<void>
+    address(): DhtAddress
+    announce(
+      topic: Uint8Array,
+      keyPair: NoiseKeyPair,
+      relayAddresses: readonly DhtAddress[],
+    ): DhtQuery
+    lookup(topic: Uint8Array): DhtQuery
+    unannounce(topic: Uint8Array, keyPair: NoiseKeyPair): Promise<void>
+    connect(publicKey: Uint8Array, options: { keyPair: NoiseKeyPair }): NoiseStream
+    destroy(options?: { force?: boolean }): Promise<void>
+  }
+}
+
+declare module 'hyperswarm' {
+  import type { EventEmitter } from 'node:events'
+  import type DHT from 'hyperdht'
+  import type { DhtAddress, NoiseKeyPair, NoiseStream } from 'hyperdht'
+
+  export default class Hyperswarm extends EventEmitter {
+    readonly server: { readonly relayAddresses: readonly DhtAddress[]; refresh(): void }
+    constructor(options: {
+      dht: DHT
+      keyPair: NoiseKeyPair
+      maxPeers?: number
+      maxParallel?: number
+    })
+    on(event: 'connection', listener: (stream: NoiseStream) => void): this
+    listen(): Promise<unknown>
+    joinPeer(publicKey: Uint8Array): void
+    leavePeer(publicKey: Uint8Array): void
+    destroy(options?: { force?: boolean }): Promise<void>
+  }
+}
+
+declare module 'protomux' {
+  import type { EventEmitter } from 'node:events'
+  import type { Encoder } from 'compact-encoding'
+
+  export interface MuxStream extends EventEmitter {
+    readonly destroyed: boolean
+    alloc(length: number): Uint8Array
+    write(bytes: Uint8Array): boolean
+    pause(): void
+    resume(): void
+    end(): void
+    destroy(error?: Error): void
+  }
+  export interface MuxMessage {
+    /** False: the stream has taken it, and wants no more until `ondrain`; or the channel is closed. */
+    send(frame: Uint8Array): boolean
+  }
+  export interface MuxChannel {
+    open(handshake: Uint8Array): void
+    addMessage(options: {
+      encoding: Encoder<Uint8Array>
+      onmessage: (frame: Uint8Array) => void
+    }): MuxMessage
+    cork(): void
+    uncork(): void
+    readonly drained: boolean
+  }
+  export default class Protomux {
+    constructor(stream: MuxStream)
+    createChannel(options: {
+      protocol: string
+      handshake: Encoder<Uint8Array>
+      onopen: (handshake: Uint8Array) => void
+      onclose: () => void
+      ondrain: () => void
+    }): MuxChannel | null
+  }
+}

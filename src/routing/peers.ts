@@ -1,0 +1,95 @@
+/**
+ * The peers that are connected now, and what each owes: enough to choose the next one (spec §9.1).
+ * @module
+ */
+import { distance } from './position.ts'
+import type { PeerId } from './ports.ts'
+
+/**
+ * Requests this node may have open at one peer. 256 × 33 KB of answers are what a link is asked to
+ * carry at most; a peer that has so many is not chosen.
+ */
+export const MAX_OPEN_PER_PEER = 256
+/** A link that owes an answer and has been silent this long is never a first choice, ms (spec §9.1). */
+const SILENT_MS = 1000
+
+interface Peer {
+  readonly id: PeerId
+  readonly position: number
+  /** Requests that wait for an answer. */
+  open: number
+  /** When it was last heard of, or began to owe, ms. */
+  heardAtMs: number
+}
+
+export class PeerTable {
+  readonly #peers = new Map<PeerId, Peer>()
+
+  get size(): number {
+    return this.#peers.size
+  }
+
+  add(id: PeerId, position: number): void {
+    this.#peers.set(id, { id, position, open: 0, heardAtMs: 0 })
+  }
+
+  remove(id: PeerId): void {
+    this.#peers.delete(id)
+  }
+
+  heard(id: PeerId, nowMs: number): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) peer.heardAtMs = nowMs
+  }
+
+  opened(id: PeerId, nowMs: number): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    if (peer.open === 0) peer.heardAtMs = nowMs
+    peer.open++
+  }
+
+  closed(id: PeerId): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) peer.open--
+  }
+
+  /**
+   * The peer nearest to `target` among those that are allowed: nearer than `within`, not in
+   * `excluded`; peers in silent debt, then those in `avoided`, only if there is no other. Equal
+   * distances go to the older connection.
+   */
+  nearest(
+    target: number,
+    limits: {
+      readonly within: number
+      readonly excluded: ReadonlySet<PeerId>
+      readonly avoided?: ReadonlySet<PeerId>
+      readonly nowMs: number
+    },
+  ): PeerId | undefined {
+    let best: Peer | undefined
+    let bestRank = Infinity
+    let bestDistance = Infinity
+    for (const peer of this.#peers.values()) {
+      const away = distance(peer.position, target)
+      if (away >= limits.within || limits.excluded.has(peer.id)) continue
+      if (peer.open >= MAX_OPEN_PER_PEER) continue
+      const rank = rankOf(peer, limits)
+      if (rank > bestRank || (rank === bestRank && away >= bestDistance)) continue
+      best = peer
+      bestRank = rank
+      bestDistance = away
+    }
+    return best?.id
+  }
+}
+
+/** 0: a first choice; more: only where no peer ranks lower. */
+function rankOf(
+  peer: Peer,
+  limits: { readonly avoided?: ReadonlySet<PeerId>; readonly nowMs: number },
+): number {
+  const isSilent = peer.open > 0 && limits.nowMs - peer.heardAtMs > SILENT_MS
+  return (isSilent ? 2 : 0) + (limits.avoided?.has(peer.id) === true ? 1 : 0)
+}

@@ -1,0 +1,84 @@
+/**
+ * The whole interface between the router and the world: inputs in, outputs out (spec §9). The router
+ * does no I/O and knows no clock: the driver, the in-memory cluster and the simulator run the same one.
+ * @module
+ */
+import type { Address, Block, Home } from '../keys/block.ts'
+import type { Freshness, Message, TrafficClass } from './messages.ts'
+
+/** Number of one connection, at least 1 and never used again; two connections are two peers. */
+export type PeerId = number
+/** Number of a request that this node started itself. */
+export type LocalId = number
+export type TimerId = number
+/** Number of a write that the router waits for. */
+export type Ticket = number
+
+export type Input =
+  /** Fetch for this node's own gateway; its store has been looked into already. */
+  | {
+      readonly type: 'fetch'
+      readonly id: LocalId
+      readonly address: Address
+      /** Homes to try: 0 at once, the others at its not-found or after silence. */
+      readonly homes: readonly Home[]
+      readonly freshness: Freshness
+      readonly trafficClass: TrafficClass
+    }
+  /** Insert of one copy set of an own block at one home. */
+  | {
+      readonly type: 'insert'
+      readonly id: LocalId
+      readonly address: Address
+      readonly home: Home
+      readonly block: Block
+      readonly trafficClass: TrafficClass
+    }
+  /** This node no longer wants its request; nothing more is output for it. */
+  | { readonly type: 'abort'; readonly id: LocalId }
+  /**
+   * A decoded message. The driver answers a FETCH that its store can answer and hands on misses only;
+   * with an INSERT it hands in the block if it is held already (same or greater sequence); FOUND and
+   * DATA come with blocks that it verified.
+   */
+  | {
+      readonly type: 'message'
+      readonly from: PeerId
+      readonly message: Message
+      readonly held?: Block | undefined
+    }
+  | { readonly type: 'timer'; readonly timer: TimerId }
+  /** A `keep` with this ticket is done; not kept: it could not be written. */
+  | { readonly type: 'kept'; readonly ticket: Ticket; readonly isKept: boolean }
+  | { readonly type: 'peer-up'; readonly peer: PeerId; readonly position: number }
+  | { readonly type: 'peer-down'; readonly peer: PeerId }
+
+export type FetchResult =
+  | { readonly type: 'found'; readonly block: Block }
+  /** Every home was asked and said no. */
+  | { readonly type: 'not-found' }
+  /** Some home did not answer in time. */
+  | { readonly type: 'timed-out' }
+  | { readonly type: 'no-peers' }
+
+export type Output =
+  | { readonly type: 'send'; readonly to: PeerId; readonly message: Message }
+  | { readonly type: 'start-timer'; readonly timer: TimerId; readonly delayMs: number }
+  | { readonly type: 'stop-timer'; readonly timer: TimerId }
+  /** Put the block; `store`: this node is responsible for it, `cache`: it passed by. */
+  | {
+      readonly type: 'keep'
+      readonly address: Address
+      readonly home: Home
+      readonly block: Block
+      readonly area: 'store' | 'cache'
+      /** Who brought it; 0: this node itself. */
+      readonly link: PeerId
+      /** Answer with `kept` when it is written; undefined: nobody waits for that. */
+      readonly ticket: Ticket | undefined
+    }
+  | { readonly type: 'fetched'; readonly id: LocalId; readonly result: FetchResult }
+  /** Copies that were acknowledged, this node's own included; 0: none, try again later. */
+  | { readonly type: 'inserted'; readonly id: LocalId; readonly copies: number }
+  /** The peer broke the protocol: end the link and refuse the key for a while. */
+  | { readonly type: 'ban'; readonly peer: PeerId }

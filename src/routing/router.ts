@@ -1,0 +1,310 @@
+/**
+ * The router: takes one input, says what must be done, in order (spec §9). It joins equal fetches,
+ * bounds what is open, and hands each message to the request it belongs to.
+ * @module
+ */
+import type { Address } from '../keys/block.ts'
+import { mapKey } from '../keys/bytes.ts'
+import type { Rng } from '../runtime.ts'
+import { Context } from './context.ts'
+import { Fetch } from './fetch.ts'
+import type { FetchAnswer, FetchTarget, Waiter } from './fetch.ts'
+import { Insert } from './insert.ts'
+import { LocalFetch } from './local-fetch.ts'
+import { MAX_CREDIT } from './messages.ts'
+import type { BlockMessage, RequestMessage } from './messages.ts'
+import { MAX_OPEN_PER_PEER } from './peers.ts'
+import type { Input, LocalId, Output, PeerId } from './ports.ts'
+
+/** Fetches open at once in this node, whoever started them; more are answered OVERLOAD. */
+const MAX_FETCHES = 8192
+/** Inserts open at once; each may hold a block: 2,048 × 32 KiB = 64 MiB at most. */
+const MAX_INSERTS = 2048
+/** Inserts of one link that wait for their data: what a link may send us unasked-for, 2 MiB. */
+const MAX_AWAITED_PER_PEER = 64
+
+type Inbound =
+  | { readonly type: 'fetch'; readonly fetch: Fetch; readonly waiter: Waiter }
+  | { readonly type: 'insert'; readonly insert: Insert }
+
+interface InboundLink {
+  /** Requests that are not answered yet, by their id. */
+  readonly open: Map<number, Inbound>
+  /** ACCEPTs sent for which no DATA has come. */
+  owedData: number
+}
+
+export class Router {
+  readonly #context: Context
+  /** By address, home and freshness: what equal requests join. */
+  readonly #fetches = new Map<string, Fetch>()
+  /** What peers asked of this node. */
+  readonly #inbound = new Map<PeerId, InboundLink>()
+  readonly #localFetches = new Map<LocalId, LocalFetch>()
+  readonly #localInserts = new Map<LocalId, Insert>()
+  #inserts = 0
+
+  /** `position`: own ring position. `rng` draws credits. */
+  constructor(options: { position: number; rng: Rng }) {
+    this.#context = new Context(options)
+  }
+
+  /** Takes one input at `nowMs`; returns what the driver must now do, in order. */
+  handle(input: Input, nowMs: number): Output[] {
+    this.#context.nowMs = nowMs
+    this.#dispatch(input)
+    return this.#context.takeOutputs()
+  }
+
+  /** Address of the block that FOUND with this id must carry; undefined: nothing was asked. */
+  awaitedBlock(from: PeerId, message: BlockMessage): Address | undefined {
+    if (message.type === 'found') return this.#context.askerOf(from, message.id)?.address
+    const inbound = this.#inbound.get(from)?.open.get(message.id)
+    return inbound?.type === 'insert' && inbound.insert.awaitsData
+      ? inbound.insert.target.address
+      : undefined
+  }
+
+  /** Everything that is open: all zero when nothing is under way. */
+  get load(): { fetches: number; inserts: number; asked: number; timers: number } {
+    return {
+      fetches: this.#fetches.size,
+      inserts: this.#inserts,
+      asked: this.#context.openRequests,
+      timers: this.#context.openTimers,
+    }
+  }
+
+  #dispatch(input: Input): void {
+    switch (input.type) {
+      case 'fetch':
+        this.#startLocalFetch(input)
+        break
+      case 'insert':
+        this.#startLocalInsert(input)
+        break
+      case 'abort':
+        this.#abort(input.id)
+        break
+      case 'message':
+        this.#message(input)
+        break
+      case 'timer':
+        this.#context.timerFired(input.timer)
+        break
+      case 'kept':
+        this.#context.written(input.ticket, input.isKept)
+        break
+      case 'peer-up':
+        this.#context.peerUp(input.peer, input.position)
+        this.#inbound.set(input.peer, { open: new Map(), owedData: 0 })
+        break
+      case 'peer-down':
+        this.#peerDown(input.peer)
+        break
+    }
+  }
+
+  #startLocalFetch(input: Extract<Input, { type: 'fetch' }>): void {
+    const { id, address, homes, freshness, trafficClass } = input
+    const local = new LocalFetch({
+      context: this.#context,
+      target: { address, freshness, trafficClass },
+      homes,
+      start: (target, waiter) => this.#joinFetch(target, waiter),
+      finish: (result) => {
+        this.#localFetches.delete(id)
+        this.#context.emit({ type: 'fetched', id, result })
+      },
+    })
+    this.#localFetches.set(id, local)
+    local.begin()
+  }
+
+  #startLocalInsert(input: Extract<Input, { type: 'insert' }>): void {
+    const { id, address, home, trafficClass, block } = input
+    const { peers, rng } = this.#context
+    if (peers.size === 0) {
+      this.#context.emit({ type: 'inserted', id, copies: 0 })
+      return
+    }
+    const credit = rng.below(2) === 0 ? MAX_CREDIT / 2 : MAX_CREDIT
+    const target = {
+      address,
+      home,
+      phase: 'greedy',
+      trafficClass,
+      credit,
+      from: undefined,
+    } as const
+    const insert = new Insert(this.#context, target, (copies) => {
+      this.#inserts--
+      this.#localInserts.delete(id)
+      this.#context.emit({ type: 'inserted', id, copies })
+    })
+    this.#inserts++
+    this.#localInserts.set(id, insert)
+    insert.proceed(block)
+  }
+
+  #abort(id: LocalId): void {
+    this.#localFetches.get(id)?.abort()
+    this.#localFetches.delete(id)
+    const insert = this.#localInserts.get(id)
+    if (insert === undefined) return
+    insert.abort()
+    this.#inserts--
+    this.#localInserts.delete(id)
+  }
+
+  #message(input: Extract<Input, { type: 'message' }>): void {
+    const { from, message } = input
+    if (!this.#inbound.has(from)) return // the link is gone
+    this.#context.peers.heard(from, this.#context.nowMs)
+    switch (message.type) {
+      case 'fetch':
+        this.#fetchFromPeer(from, message)
+        break
+      case 'insert':
+        this.#insertFromPeer(from, message, input)
+        break
+      case 'data':
+        this.#data(from, message)
+        break
+      case 'cancel':
+        this.#cancelled(from, message.id)
+        break
+      case 'found':
+      case 'not-found':
+      case 'overload':
+      case 'timeout':
+      case 'accept':
+      case 'have':
+      case 'receipt':
+        // an answer; to an id that is unknown or cancelled it may have crossed our CANCEL
+        this.#context.askerOf(from, message.id)?.answered(message)
+        break
+    }
+  }
+
+  #fetchFromPeer(from: PeerId, message: RequestMessage): void {
+    const { id, address, home, freshness, trafficClass } = message
+    const inbound = this.#claim(from, message)?.open
+    if (inbound === undefined) return
+    if (message.phase === 'copy') {
+      this.#context.send(from, { type: 'not-found', id }) // the store was looked into: it is not here
+      return
+    }
+    if (this.#fetches.size >= MAX_FETCHES) {
+      this.#context.send(from, { type: 'overload', id })
+      return
+    }
+    const credit = message.phase === 'stem' ? MAX_CREDIT / 2 : message.credit
+    const waiter: Waiter = {
+      peer: from,
+      credit,
+      isCached: message.phase === 'greedy',
+      answer: (answer) => {
+        inbound.delete(id)
+        this.#answerPeer(from, id, answer)
+      },
+    }
+    const fetch = this.#fetchFor({ address, home, freshness, trafficClass })
+    inbound.set(id, { type: 'fetch', fetch, waiter })
+    fetch.join(waiter)
+  }
+
+  #answerPeer(peer: PeerId, id: number, answer: FetchAnswer): void {
+    if (answer.type === 'found') {
+      this.#context.send(peer, { type: 'found', id, block: answer.block })
+    } else if (answer.type === 'not-found') this.#context.send(peer, { type: 'not-found', id })
+    else this.#context.send(peer, { type: 'timeout', id })
+  }
+
+  #joinFetch(target: FetchTarget, waiter: Waiter): Fetch {
+    const fetch = this.#fetchFor(target)
+    fetch.join(waiter)
+    return fetch
+  }
+
+  /** The open fetch that is the same and at least as fresh, or a new one. */
+  #fetchFor(target: FetchTarget): Fetch {
+    for (let freshness = target.freshness; freshness <= 2; freshness++) {
+      const open = this.#fetches.get(fetchKey({ ...target, freshness }))
+      if (open !== undefined) return open
+    }
+    const name = fetchKey(target)
+    const fetch = new Fetch(this.#context, target, () => {
+      this.#fetches.delete(name)
+    })
+    this.#fetches.set(name, fetch)
+    return fetch
+  }
+
+  #insertFromPeer(
+    from: PeerId,
+    message: RequestMessage,
+    { held }: Extract<Input, { type: 'message' }>,
+  ): void {
+    const { id, address, home, phase, trafficClass } = message
+    const link = this.#claim(from, message)
+    if (link === undefined) return
+    const inbound = link.open
+    if (this.#inserts >= MAX_INSERTS || link.owedData >= MAX_AWAITED_PER_PEER) {
+      this.#context.send(from, { type: 'overload', id })
+      return
+    }
+    const credit = phase === 'stem' ? MAX_CREDIT / 2 : message.credit
+    const target = { address, home, phase, trafficClass, credit, from: { peer: from, id } }
+    const insert = new Insert(this.#context, target, (copies) => {
+      this.#inserts--
+      // not there: it was cancelled, or the link is gone
+      if (inbound.delete(id)) this.#context.send(from, { type: 'receipt', id, copies })
+    })
+    this.#inserts++
+    inbound.set(id, { type: 'insert', insert })
+    if (held === undefined) link.owedData++
+    insert.begin(held)
+  }
+
+  #data(from: PeerId, message: BlockMessage): void {
+    const inbound = this.#inbound.get(from)?.open.get(message.id)
+    if (inbound?.type === 'insert' && inbound.insert.awaitsData)
+      inbound.insert.proceed(message.block)
+  }
+
+  #cancelled(from: PeerId, id: number): void {
+    const open = this.#inbound.get(from)?.open
+    const request = open?.get(id)
+    open?.delete(id) // not there: the answer crossed the CANCEL
+    if (request?.type === 'fetch') request.fetch.leave(request.waiter)
+    else request?.insert.cancel()
+  }
+
+  /** The link, if it may open this request; an id that is open already is a fault. */
+  #claim(from: PeerId, { id }: RequestMessage): InboundLink | undefined {
+    const link = this.#inbound.get(from) as InboundLink
+    if (link.open.has(id)) {
+      this.#context.emit({ type: 'ban', peer: from })
+      return undefined
+    }
+    if (link.open.size < MAX_OPEN_PER_PEER) return link
+    this.#context.send(from, { type: 'overload', id })
+    return undefined
+  }
+
+  #peerDown(peer: PeerId): void {
+    const requests = [...(this.#inbound.get(peer)?.open.values() ?? [])]
+    this.#inbound.get(peer)?.open.clear()
+    this.#inbound.delete(peer)
+    this.#context.peerDown(peer)
+    for (const request of requests) {
+      if (request.type === 'fetch') request.fetch.leave(request.waiter)
+      else request.insert.senderLost()
+    }
+  }
+}
+
+function fetchKey({ address, home, freshness }: FetchTarget): string {
+  return `${mapKey(address)}${home}${freshness}`
+}

@@ -1,0 +1,276 @@
+/**
+ * Routers only, in simulated time: a discrete-event network for tests of routing itself. Each node is
+ * a router and a Map; messages take a latency, may be lost, and are watched by the test.
+ * @module
+ */
+import type { Address, Block, Home } from '../../src/keys/block.ts'
+import { BLOCK_BYTES, contentAddress } from '../../src/keys/block.ts'
+import { mapKey } from '../../src/keys/bytes.ts'
+import type { Message } from '../../src/routing/messages.ts'
+import type { FetchResult, Input, Output } from '../../src/routing/ports.ts'
+import { RING, distance } from '../../src/routing/position.ts'
+import { Router } from '../../src/routing/router.ts'
+import type { Rng } from '../../src/runtime.ts'
+
+export interface SimNode {
+  readonly index: number
+  readonly position: number
+  readonly router: Router
+  readonly links: Set<number>
+  readonly store: Map<string, Block>
+  readonly cache: Map<string, Block>
+  /** Takes requests and never answers. */
+  isDropper: boolean
+  /** Answers every FETCH with not-found and every INSERT with a receipt, at once. */
+  isLiar: boolean
+  isDown: boolean
+}
+
+interface Event {
+  readonly atMs: number
+  readonly order: number
+  run(): void
+}
+
+export interface Sent {
+  readonly from: number
+  readonly to: number
+  readonly message: Message
+}
+
+export class RouterNetwork {
+  readonly nodes: SimNode[] = []
+  readonly sent: Sent[] = []
+  readonly #rng: Rng
+  readonly #latencyMs: number
+  readonly #lossRate: number
+  readonly #timers = new Map<string, () => void>()
+  readonly #fetched = new Map<string, (result: FetchResult) => void>()
+  readonly #inserted = new Map<string, (copies: number) => void>()
+  #events: Event[] = []
+  #order = 0
+  #nextLocal = 1
+  nowMs = 0
+
+  constructor(options: { rng: Rng; latencyMs?: number; lossRate?: number }) {
+    this.#rng = options.rng
+    this.#latencyMs = options.latencyMs ?? 20
+    this.#lossRate = options.lossRate ?? 0
+  }
+
+  /** `count` nodes at random positions, each linked to 3 on each side and `long` at 1/d distances. */
+  addRing(count: number, long = 10): void {
+    for (let index = 0; index < count; index++) this.addNode(this.#rng.below(RING))
+    const order = this.nodes.toSorted((a, b) => a.position - b.position)
+    order.forEach((node, place) => {
+      for (let step = 1; step <= 3; step++)
+        this.link(node, order[(place + step) % count] as SimNode)
+      for (let slot = 0; slot < long; slot++) {
+        const away = Math.floor(count ** ((slot + 1) / (long + 1)))
+        this.link(node, order[(place + Math.max(4, away)) % count] as SimNode)
+      }
+    })
+  }
+
+  addNode(position: number): SimNode {
+    const node: SimNode = {
+      index: this.nodes.length + 1,
+      position,
+      router: new Router({ position, rng: this.#rng }),
+      links: new Set(),
+      store: new Map(),
+      cache: new Map(),
+      isDropper: false,
+      isLiar: false,
+      isDown: false,
+    }
+    this.nodes.push(node)
+    return node
+  }
+
+  link(a: SimNode, b: SimNode): void {
+    if (a === b || a.links.has(b.index)) return
+    a.links.add(b.index)
+    b.links.add(a.index)
+    this.#input(a, { type: 'peer-up', peer: b.index, position: b.position })
+    this.#input(b, { type: 'peer-up', peer: a.index, position: a.position })
+  }
+
+  /** The node is gone: its links drop. */
+  takeDown(node: SimNode): void {
+    node.isDown = true
+    for (const index of node.links) {
+      const peer = this.#node(index)
+      peer.links.delete(node.index)
+      this.#input(peer, { type: 'peer-down', peer: node.index })
+    }
+    node.links.clear()
+  }
+
+  /** A block of random bytes. */
+  randomBlock(): { address: Address; block: Block } {
+    const block = new Uint8Array(BLOCK_BYTES) as Block
+    for (let i = 0; i < 6; i++) block[i] = this.#rng.below(256)
+    return { address: contentAddress(block), block }
+  }
+
+  fetch(node: SimNode, address: Address, homes: readonly Home[] = [0, 1]): Promise<FetchResult> {
+    const held = node.store.get(mapKey(address)) ?? node.cache.get(mapKey(address))
+    if (held !== undefined) return Promise.resolve({ type: 'found', block: held })
+    const id = this.#nextLocal++
+    return new Promise((resolve) => {
+      this.#fetched.set(`${node.index}/${id}`, resolve)
+      const rest = { address, homes, freshness: 0, trafficClass: 'realtime' } as const
+      this.#input(node, { type: 'fetch', id, ...rest })
+    })
+  }
+
+  insert(node: SimNode, address: Address, block: Block, home: Home): Promise<number> {
+    const id = this.#nextLocal++
+    return new Promise((resolve) => {
+      this.#inserted.set(`${node.index}/${id}`, resolve)
+      this.#input(node, { type: 'insert', id, address, block, home, trafficClass: 'bulk' })
+    })
+  }
+
+  /** Runs until nothing is left to happen. Throws after `limitMs` of simulated time: livelock. */
+  async run(limitMs = 600_000): Promise<void> {
+    const endMs = this.nowMs + limitMs
+    for (let event = this.#pop(); event !== undefined; event = this.#pop()) {
+      if (event.atMs > endMs) throw new Error('the network does not come to rest')
+      this.nowMs = event.atMs
+      event.run()
+    }
+    await Promise.resolve()
+  }
+
+  /** Requests, timers and answers that any node still holds. */
+  get openTotal(): number {
+    return this.nodes
+      .filter((node) => !node.isDown)
+      .map(({ router: { load } }) => load.fetches + load.inserts + load.asked + load.timers)
+      .reduce((a, b) => a + b, 0)
+  }
+
+  #node(index: number): SimNode {
+    return this.nodes[index - 1] as SimNode
+  }
+
+  #input(node: SimNode, input: Input): void {
+    if (node.isDown) return
+    for (const output of node.router.handle(input, this.nowMs)) this.#output(node, output)
+  }
+
+  #output(node: SimNode, output: Output): void {
+    switch (output.type) {
+      case 'send':
+        this.#send(node, output.to, output.message)
+        break
+      case 'start-timer': {
+        const { timer } = output
+        const name = `${node.index}/${timer}`
+        const stop = this.#after(output.delayMs, () => {
+          this.#timers.delete(name)
+          this.#input(node, { type: 'timer', timer })
+        })
+        this.#timers.set(name, stop)
+        break
+      }
+      case 'stop-timer':
+        this.#timers.get(`${node.index}/${output.timer}`)?.()
+        break
+      case 'keep': {
+        node[output.area].set(mapKey(output.address), output.block)
+        const { ticket } = output
+        if (ticket !== undefined)
+          this.#after(0, () => this.#input(node, { type: 'kept', ticket, isKept: true }))
+        break
+      }
+      case 'fetched':
+        this.#fetched.get(`${node.index}/${output.id}`)?.(output.result)
+        break
+      case 'inserted':
+        this.#inserted.get(`${node.index}/${output.id}`)?.(output.copies)
+        break
+      case 'ban':
+        throw new Error(`node ${node.index} bans node ${output.peer}`)
+    }
+  }
+
+  #send(from: SimNode, to: number, message: Message): void {
+    this.sent.push({ from: from.index, to, message })
+    const isLost = this.#lossRate > 0 && this.#rng.below(1_000_000) < this.#lossRate * 1_000_000
+    if (isLost) return
+    this.#after(this.#latencyMs, () => {
+      this.#arrive(from, this.#node(to), message)
+    })
+  }
+
+  #arrive(from: SimNode, node: SimNode, message: Message): void {
+    if (node.isDown || !node.links.has(from.index) || node.isDropper) return
+    if (message.type === 'fetch') {
+      const block =
+        node.store.get(mapKey(message.address)) ?? node.cache.get(mapKey(message.address))
+      const { id } = message
+      if (node.isLiar) return this.#send(node, from.index, { type: 'not-found', id })
+      if (block !== undefined) return this.#send(node, from.index, { type: 'found', id, block })
+    }
+    const held = message.type === 'insert' ? node.store.get(mapKey(message.address)) : undefined
+    this.#input(node, { type: 'message', from: from.index, message, held })
+  }
+
+  #after(delayMs: number, run: () => void): () => void {
+    let isStopped = false
+    const event = {
+      atMs: this.nowMs + delayMs,
+      order: this.#order++,
+      run: () => {
+        if (!isStopped) run()
+      },
+    }
+    this.#push(event)
+    return () => {
+      isStopped = true
+    }
+  }
+
+  #push(event: Event): void {
+    const events = this.#events
+    let at = events.push(event) - 1
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if (isBefore(events[parent] as Event, event)) break
+      events[at] = events[parent] as Event
+      at = parent
+    }
+    events[at] = event
+  }
+
+  #pop(): Event | undefined {
+    const events = this.#events
+    const top = events[0]
+    const last = events.pop()
+    if (top === undefined || last === undefined || events.length === 0) return top
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= events.length) break
+      const right = events[child + 1]
+      if (right !== undefined && isBefore(right, events[child] as Event)) child++
+      if (isBefore(last, events[child] as Event)) break
+      events[at] = events[child] as Event
+      at = child
+    }
+    events[at] = last
+    return top
+  }
+}
+
+/** Nodes by distance to `position`, the nearest first. */
+export function byDistance(nodes: readonly SimNode[], position: number): SimNode[] {
+  return nodes.toSorted((a, b) => distance(a.position, position) - distance(b.position, position))
+}
+
+function isBefore(a: Event, b: Event): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)
+}
