@@ -25,6 +25,7 @@ import type { Transport } from './routing/net/transport.ts'
 import { networkHash, networkTopic } from './routing/position.ts'
 import { createSystemRng, silentLogger, systemClock } from './runtime.ts'
 import type { Clock, Logger, Rng } from './runtime.ts'
+import { linkAbort } from './signals.ts'
 import { VERSION } from './version.ts'
 
 /** Bytes `first` to `last`, both included. */
@@ -197,7 +198,7 @@ class RunningNode implements Node {
   readonly #spreader: Spreader
   readonly #readCache: ReadCache
   readonly #source: BlockSource
-  readonly #closing = new AbortController()
+  readonly #closing = linkAbort([])
   #closed: Promise<void> | undefined
 
   constructor(parts: {
@@ -225,12 +226,11 @@ class RunningNode implements Node {
   }
 
   fetch(uri: ContentUri, options: FetchOptions = {}): Promise<FetchOutcome> {
-    const signal = this.#running(options.signal)
-    return fetchContent(uri, options, { source: this.#source, clock: this.#clock, signal })
+    const signals = [this.#closing.signal, options.signal]
+    return fetchContent(uri, options, { source: this.#source, clock: this.#clock, signals })
   }
 
   insert(content: AsyncIterable<Uint8Array>, options: InsertOptions = {}): Promise<InsertResult> {
-    const signal = this.#running(options.signal)
     const request = {
       name: options.name,
       contentType: options.contentType,
@@ -240,7 +240,7 @@ class RunningNode implements Node {
     return insertContent(content, request, {
       outbox: this.#store.outbox,
       clock: this.#clock,
-      signal,
+      signals: [this.#closing.signal, options.signal],
       peers: () => this.#driver.peers,
       added: () => {
         this.#spreader.wake()
@@ -276,12 +276,6 @@ class RunningNode implements Node {
     await this.#spreader.close()
     await this.#driver.close()
     await this.#store.blocks.close()
-  }
-
-  /** The caller's signal, joined with the end of the node. */
-  #running(signal: AbortSignal | undefined): AbortSignal {
-    const { signal: closing } = this.#closing
-    return signal === undefined ? closing : AbortSignal.any([signal, closing])
   }
 
   /** Own readers look into their private memory, then the outbox, then the network. */

@@ -14,6 +14,7 @@ import { randomBytes } from '../keys/primitives.ts'
 import { formatUri, formatUrn } from '../keys/uri.ts'
 import type { ContentUri } from '../keys/uri.ts'
 import type { Clock } from '../runtime.ts'
+import { linkAbort } from '../signals.ts'
 import { homesOf } from './blocks.ts'
 import { encodeManifest, isContentType, maxInlineBytes } from './manifest.ts'
 
@@ -26,7 +27,8 @@ const ROOM_CHECK_MS = 1000
 export interface InsertContext {
   readonly outbox: Outbox
   readonly clock: Clock
-  readonly signal: AbortSignal
+  /** Any of them ends the insert. */
+  readonly signals: readonly (AbortSignal | undefined)[]
   readonly peers: () => number
   /** Something is in the outbox that was not there before. */
   readonly added: () => void
@@ -64,27 +66,38 @@ export async function insertContent(
   if (contentType !== undefined && !isContentType(contentType)) {
     throw new ShoalError('E_QUERY', 'The content type is not of the form type/subtype.')
   }
+  const abort = linkAbort(context.signals)
+  const { signal } = abort
+  signal.throwIfAborted()
   const insertId = await context.outbox.begin()
   try {
-    const inserted = await new InsertRun(insertId, request, context).run(content)
+    const inserted = await new InsertRun(insertId, request, { ...context, signal }).run(
+      untilAborted(content, signal),
+    )
     await context.outbox.commit(insertId)
     return inserted
   } catch (error) {
     await context.outbox.discard(insertId)
     throw error
+  } finally {
+    abort.unlink()
   }
 }
 
 class InsertRun {
   readonly #insertId: number
   readonly #request: InsertRequest
-  readonly #context: InsertContext
+  readonly #context: InsertContext & { readonly signal: AbortSignal }
   readonly #secret: Uint8Array
   readonly #adds = new Set<Promise<void>>()
   #failure: Error | undefined
   #hadPeers = false
 
-  constructor(insertId: number, request: InsertRequest, context: InsertContext) {
+  constructor(
+    insertId: number,
+    request: InsertRequest,
+    context: InsertContext & { readonly signal: AbortSignal },
+  ) {
     this.#insertId = insertId
     this.#request = request
     this.#context = context
@@ -212,16 +225,43 @@ class InsertRun {
       this.#hadPeers ||= peers() > 0
       const patienceMs = this.#hadPeers ? ALONE_MS : 0
       if (peers() === 0 && clock.now() - startMs >= patienceMs) throw full()
-      const check = new AbortController()
+      const check = linkAbort([signal])
       const stop = clock.after(ROOM_CHECK_MS, () => {
-        check.abort()
+        check.abort(new Error('time to look again'))
       })
-      hasRoom = await outbox.room({ signal: AbortSignal.any([signal, check.signal]) }).then(
+      hasRoom = await outbox.room({ signal: check.signal }).then(
         () => true,
         () => false,
       )
       stop()
+      check.unlink()
     }
+  }
+}
+
+/** `content`, ended by `signal` even while its source says nothing. */
+async function* untilAborted(
+  content: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void> {
+  const pieces = content[Symbol.asyncIterator]()
+  const next = (): Promise<IteratorResult<Uint8Array>> =>
+    new Promise((resolve, reject) => {
+      const abort = (): void => {
+        reject(signal.reason as Error)
+      }
+      if (signal.aborted) abort()
+      else signal.addEventListener('abort', abort, { once: true })
+      const unhook = (): void => {
+        signal.removeEventListener('abort', abort)
+      }
+      pieces.next().then(resolve, reject).finally(unhook)
+    })
+  try {
+    for (let step = await next(); step.done !== true; step = await next()) yield step.value
+  } finally {
+    // not awaited: a source that hangs would hang here too
+    pieces.return?.().catch(() => {})
   }
 }
 

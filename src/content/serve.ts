@@ -7,6 +7,8 @@ import { ShoalError } from '../errors.ts'
 import type { ContentUri } from '../keys/uri.ts'
 import { FIRST_BYTE_TIMEOUT_MS } from '../options.ts'
 import type { Clock } from '../runtime.ts'
+import { linkAbort } from '../signals.ts'
+import type { LinkedAbort } from '../signals.ts'
 import { MissingBlock } from './blocks.ts'
 import type { BlockSource } from './blocks.ts'
 import { openContent, readSpan } from './fetch.ts'
@@ -36,23 +38,23 @@ export type ServeOutcome =
   | { readonly type: 'no-peers' }
   | { readonly type: 'timed-out' }
 
-/** @throws ShoalError E_DECODE; rejects with the reason of the caller's signal. */
+/** @throws ShoalError E_DECODE; rejects with the reason of the first of `signals` to abort. */
 export async function fetchContent(
   uri: ContentUri,
   options: ServeOptions,
-  context: { source: BlockSource; clock: Clock; signal: AbortSignal },
+  context: { source: BlockSource; clock: Clock; signals: readonly (AbortSignal | undefined)[] },
 ): Promise<ServeOutcome> {
-  context.signal.throwIfAborted()
-  const stop = new AbortController()
-  const signal = AbortSignal.any([context.signal, stop.signal])
+  const stop = linkAbort(context.signals)
   const timeoutMs = options.timeoutMs ?? FIRST_BYTE_TIMEOUT_MS
   const stopTimer = context.clock.after(timeoutMs, () => {
     stop.abort(new MissingBlock({ type: 'timed-out' }))
   })
   try {
-    return await begin(uri, options, { ...context, signal, stop })
+    stop.signal.throwIfAborted()
+    const { source, clock } = context
+    return await begin(uri, options, { source, clock, signal: stop.signal, stop })
   } catch (error) {
-    stop.abort(error)
+    end(stop, error)
     if (error instanceof MissingBlock) return error.result
     throw error
   } finally {
@@ -63,12 +65,15 @@ export async function fetchContent(
 async function begin(
   uri: ContentUri,
   options: ServeOptions,
-  context: { source: BlockSource; clock: Clock; signal: AbortSignal; stop: AbortController },
+  context: { source: BlockSource; clock: Clock; signal: AbortSignal; stop: LinkedAbort },
 ): Promise<ServeOutcome> {
   const manifest = await openContent(uri, context)
   const { size, contentType } = manifest
   const range = options.range === undefined ? undefined : satisfy(options.range, size)
-  if (range === 'unsatisfiable') return { type: 'unsatisfiable-range', size }
+  if (range === 'unsatisfiable') {
+    context.stop.unlink()
+    return { type: 'unsatisfiable-range', size }
+  }
   const whole = { first: 0, last: size - 1 }
   const span = options.headOnly === true ? { first: 0, last: -1 } : (range ?? whole)
   const pieces = readSpan(manifest, span, context)
@@ -91,7 +96,7 @@ function satisfy(range: RequestedRange, size: number): Span | 'unsatisfiable' {
 function streamOf(
   first: IteratorResult<Uint8Array, void>,
   pieces: AsyncGenerator<Uint8Array, void>,
-  stop: AbortController,
+  stop: LinkedAbort,
 ): ReadableStream<Uint8Array> {
   let next: Promise<IteratorResult<Uint8Array, void>> | undefined = Promise.resolve(first)
   return new ReadableStream<Uint8Array>(
@@ -100,19 +105,28 @@ function streamOf(
         try {
           const step = await (next ?? pieces.next())
           next = undefined
-          if (step.done === true) controller.close()
-          else controller.enqueue(step.value)
+          if (step.done !== true) controller.enqueue(step.value)
+          else {
+            stop.unlink()
+            controller.close()
+          }
         } catch (error) {
-          stop.abort(error)
+          end(stop, error)
           controller.error(asError(error))
         }
       },
       cancel(reason) {
-        stop.abort(reason ?? new ShoalError('E_CLOSED', 'The reader has left.'))
+        end(stop, reason ?? new ShoalError('E_CLOSED', 'The reader has left.'))
       },
     },
     { highWaterMark: 2 },
   )
+}
+
+/** Takes back every request that is under way. */
+function end(stop: LinkedAbort, reason: unknown): void {
+  stop.unlink()
+  stop.abort(reason)
 }
 
 function asError(error: unknown): unknown {

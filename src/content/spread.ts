@@ -3,6 +3,8 @@
  * survive restarts and lonely hours, and leave the outbox only when others hold them.
  * @module
  */
+import { ShoalError } from '../errors.ts'
+import { linkAbort } from '../signals.ts'
 import type { Outbox, OutboxEntry } from '../datastore/store.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
 import type { Clock } from '../runtime.ts'
@@ -30,7 +32,7 @@ export interface SpreaderOptions {
 
 export class Spreader {
   readonly #options: SpreaderOptions
-  readonly #stop = new AbortController()
+  readonly #stop = linkAbort([])
   readonly #pushes = new Set<Promise<void>>()
   #pauseMs = FIRST_PAUSE_MS
   #isRunning = false
@@ -58,7 +60,7 @@ export class Spreader {
   }
 
   async close(): Promise<void> {
-    this.#stop.abort()
+    this.#stop.abort(new ShoalError('E_CLOSED', 'The node is closing.'))
     this.#cancelPause?.()
     await Promise.all(this.#pushes)
   }

@@ -61,7 +61,6 @@ export class Insert {
     this.#ended = ended
     this.#credit = target.credit
     this.#position = homePosition(target.address, target.home)
-    if (target.from !== undefined) this.#tried.add(target.from.peer)
   }
 
   get awaitsData(): boolean {
@@ -144,7 +143,10 @@ export class Insert {
     return peers.nearest(this.#position, { within, excluded: this.#tried, nowMs })
   }
 
-  /** The next nearest peer, where this home wants a second copy and has none yet. */
+  /**
+   * The next nearest peer, where this home wants a second copy and has none yet. Often it is the one
+   * who sent the insert here.
+   */
   #copyPeer(): PeerId | undefined {
     const { home, phase } = this.target
     if (home !== 0 || phase === 'copy' || this.#copies > 1 || this.#isCancelled) return undefined

@@ -82,7 +82,7 @@ test('a fetch of what nobody has ends with not-found after a bounded number of m
     await network.run()
     assert.equal((await result).type, 'not-found', at)
     const messages = network.sent.slice(before).filter(({ message }) => message.type === 'fetch')
-    assert.ok(messages.length <= 3 * 60, `${at}: ${messages.length} messages`)
+    assert.ok(messages.length <= 3 * 80, `${at}: ${messages.length} messages`)
   }
   assert.equal(network.openTotal, 0, at)
 })

@@ -12,8 +12,10 @@ import type Hyperswarm from 'hyperswarm'
 
 /** Pauses before the first rounds, ms: those who start together find each other within a second. */
 const FIRST_PAUSES_MS = [300, 700, 2_000]
-/** Pause while the DHT does not answer, ms. */
+/** Pause while the DHT does not answer, or does not know us, ms. */
 const RETRY_PAUSE_MS = 5_000
+/** A first round that has found nobody to talk to by then is worth a warning, ms. */
+const PATIENCE_MS = 3_000
 /** Pause between rounds, ms, give or take PAUSE_JITTER_MS. */
 const PAUSE_MS = 30_000
 const PAUSE_JITTER_MS = 10_000
@@ -36,6 +38,8 @@ export interface Discovery {
   lost(publicKey: Uint8Array): void
   /** No longer dial this peer. */
   drop(publicKey: Uint8Array): void
+  /** Whether the DHT knows of us, and is worth a goodbye. */
+  isAnnounced(): boolean
   /** Takes the announcement back where the DHT answers quickly; looks for nobody any more. */
   close(): Promise<void>
 }
@@ -66,11 +70,13 @@ class Rounds implements Discovery {
   #query: DhtQuery | undefined
   #round = 0
   #announcedAtMs: number | undefined
+  #answered = false
   #warned = false
   #closed = false
 
   constructor(options: DiscoveryOptions) {
     this.#options = options
+    this.#later(PATIENCE_MS, () => this.#heard(this.#answered))
     void this.#run()
   }
 
@@ -83,34 +89,43 @@ class Rounds implements Discovery {
     this.#options.swarm.leavePeer(publicKey)
   }
 
+  isAnnounced(): boolean {
+    return this.#announcedAtMs !== undefined
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     for (const cancel of this.#timers) cancel()
     this.#timers.clear()
     this.#query?.destroy()
-    if (this.#announcedAtMs === undefined) return
+    if (!this.isAnnounced()) return
     const { dht, topic, keyPair } = this.#options
     await dht.unannounce(topic, keyPair).catch(() => {}) // it would be forgotten anyway
   }
 
   async #run(): Promise<void> {
-    const answered = await this.#find()
+    this.#answered = await this.#find()
     if (this.#closed) return
-    const { logger, rng } = this.#options
+    this.#heard(this.#answered)
+    const usual = PAUSE_MS - PAUSE_JITTER_MS + this.#options.rng.below(2 * PAUSE_JITTER_MS)
+    const pause = FIRST_PAUSES_MS[this.#round++] ?? (this.isAnnounced() ? usual : RETRY_PAUSE_MS)
+    this.#later(pause, () => void this.#run())
+  }
+
+  /** Tells the operator when the DHT falls silent, and when it is heard again. */
+  #heard(answered: boolean): void {
+    const { logger } = this.#options
     if (!answered && !this.#warned) {
       logger.warn('the DHT does not answer: looking for peers again every few seconds')
     }
     if (answered && this.#warned) logger.info('the DHT answers')
     this.#warned = !answered
-    const usual = PAUSE_MS - PAUSE_JITTER_MS + rng.below(2 * PAUSE_JITTER_MS)
-    const pause = FIRST_PAUSES_MS[this.#round++] ?? (answered ? usual : RETRY_PAUSE_MS)
-    this.#later(pause, () => void this.#run())
   }
 
   /** One round. False: the DHT did not answer. */
   async #find(): Promise<boolean> {
     const { dht, swarm, topic, keyPair } = this.#options
-    const announcing = this.#announcedAtMs === undefined
+    const announcing = !this.isAnnounced()
     try {
       await swarm.listen()
       if (this.#closed) return false

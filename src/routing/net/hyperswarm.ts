@@ -161,14 +161,9 @@ class HyperswarmTransport implements Transport {
 
   async #close(): Promise<void> {
     for (const link of this.#links.values()) link.end()
+    const isKnown = this.#discovery?.isAnnounced() === true
     const goodbye = this.#goodbye()
-    await new Promise<void>((resolve) => {
-      const cancel = systemClock.after(GOODBYE_MS, resolve)
-      void goodbye.finally(() => {
-        cancel()
-        resolve()
-      })
-    })
+    if (isKnown) await settledWithin(GOODBYE_MS, goodbye)
     await this.#dht?.destroy({ force: true }).catch(() => {}) // throws where it was never bound
     await goodbye
   }
@@ -178,4 +173,13 @@ class HyperswarmTransport implements Transport {
     await this.#discovery?.close()
     await this.#swarm?.destroy({ force: true }).catch(() => {})
   }
+}
+
+/** Resolves with `promise`, or after `ms`. In real time: a process that ends has no other. */
+async function settledWithin(ms: number, promise: Promise<void>): Promise<void> {
+  let cancel = (): void => {}
+  const limit = new Promise<void>((resolve) => {
+    cancel = systemClock.after(ms, resolve)
+  })
+  await Promise.race([promise, limit]).finally(() => cancel())
 }
