@@ -51,6 +51,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
 
 /** @throws ShoalError E_DECODE for anything but a canonical manifest of a version that is known. */
 export function decodeManifest(bytes: Uint8Array): Manifest {
+  if (bytes.length > MAX_MANIFEST_BYTES) throw undecodable('is too long')
   if (bytes[0] !== VERSION) throw undecodable('has a version this node does not know')
   const fields = decodeFields(bytes)
   const size = decodeSize(fields.get(TAGS.size))

@@ -142,3 +142,9 @@ export interface Outbox {
   /** Most blocks it can hold: half of the cache share (spec §11.4). */
   readonly capacityBlocks: number
 }
+
+/** What an opened store consists of; closing `blocks` closes both. */
+export interface StorePair {
+  readonly blocks: BlockStore
+  readonly outbox: Outbox
+}

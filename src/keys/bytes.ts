@@ -30,6 +30,11 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return out
 }
 
+/** A copy of a part, always a plain Uint8Array: a Buffer's own `slice` would be a view. */
+export function copyOf(bytes: Uint8Array, from = 0, to = bytes.length): Uint8Array {
+  return new Uint8Array(bytes.subarray(from, to))
+}
+
 /** Lexicographic order: negative, 0 or positive. Not constant-time: for public values only. */
 export function compare(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length)

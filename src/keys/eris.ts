@@ -176,12 +176,14 @@ export type Walk<T> = Generator<WalkStep, T, Uint8Array | undefined>
  * @throws ShoalError E_DECODE where the tree is not what its capability says.
  */
 export function* walkLeaves(capability: ReadCapability, first: number, last: number): Walk<void> {
-  yield* descend({ ...capability, base: 0 }, { first, last })
+  yield* descend({ ...capability, base: 0, isLast: true }, { first, last })
 }
 
 interface Subtree extends ReadCapability {
   /** Index of its first leaf. */
   readonly base: number
+  /** It ends the content: the only one of its level that may be less than full. */
+  readonly isLast: boolean
 }
 
 function* descend(tree: Subtree, range: { first: number; last: number }): Walk<void> {
@@ -190,6 +192,9 @@ function* descend(tree: Subtree, range: { first: number; last: number }): Walk<v
     return
   }
   const pairs = yield* readNode(tree)
+  if (!tree.isLast && pairs.length < arityOf(tree.blockBytes)) {
+    throw undecodable('a node inside the tree is not full')
+  }
   const span = arityOf(tree.blockBytes) ** (tree.level - 1)
   const firstChild = Math.max(0, Math.floor((range.first - tree.base) / span))
   const lastChild = Math.min(
@@ -199,8 +204,10 @@ function* descend(tree: Subtree, range: { first: number; last: number }): Walk<v
   for (let child = firstChild; child <= lastChild; child++) {
     const pair = pairs[child]
     if (pair === undefined) throw undecodable('the tree is shorter than its size')
-    const { blockBytes, level } = tree
-    yield* descend({ ...pair, blockBytes, level: level - 1, base: tree.base + child * span }, range)
+    const { blockBytes } = tree
+    const isLast = tree.isLast && child === pairs.length - 1
+    const base = tree.base + child * span
+    yield* descend({ ...pair, blockBytes, level: tree.level - 1, base, isLast }, range)
   }
 }
 

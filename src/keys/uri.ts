@@ -90,8 +90,8 @@ export function checkName(part: string, name: string): void {
   if (name === '') throw wrong(part, 'is empty')
   if (utf8(name).length > MAX_NAME_BYTES) throw wrong(part, 'is longer than 255 bytes')
   if (name === '.' || name === '..') throw wrong(part, 'must not be "." or ".."')
-  if (/[/\\\p{Cc}]/u.test(name)) {
-    throw wrong(part, 'has a slash, a backslash or a control character')
+  if (/[/\\\p{Cc}\p{Cs}]/u.test(name)) {
+    throw wrong(part, 'has a slash, a backslash, a control character or half a character')
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { ShoalError } from '../errors.ts'
-import { concat, equals } from '../keys/bytes.ts'
+import { concat, copyOf, equals } from '../keys/bytes.ts'
 import { decodeTail } from './messages.ts'
 
 /** The only version so far. */
@@ -46,7 +46,7 @@ export function decodeHandshake(bytes: Uint8Array): Handshake {
   const take = (length: number): Uint8Array => {
     if (at + length > bytes.length) throw malformed('is cut off')
     at += length
-    return bytes.slice(at - length, at)
+    return copyOf(bytes, at - length, at)
   }
   const takeUint16 = (): number => new DataView(take(2).buffer).getUint16(0, true)
 

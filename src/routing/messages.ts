@@ -8,6 +8,7 @@ import c from 'compact-encoding'
 import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
+import { copyOf } from '../keys/bytes.ts'
 
 /** Every message starts with (and the small ones are) this many bytes. */
 export const HEADER_BYTES = 256
@@ -119,7 +120,7 @@ export function decodeMessage(frame: Uint8Array): Message | undefined {
     }
     case 'found':
     case 'data': {
-      const block = frame.slice(HEADER_BYTES) as Block
+      const block = copyOf(frame, HEADER_BYTES) as Block
       return withTail(state, { type, id, block })
     }
     case 'receipt':
@@ -156,7 +157,7 @@ function decodeRequest(state: State): Omit<RequestMessage, 'type' | 'id' | 'tail
   const freshness = c.uint8.decode(state)
   const home = c.uint8.decode(state)
   const credit = c.uint8.decode(state)
-  const address = c.fixed32.decode(state).slice() as Uint8Array as Address
+  const address = copyOf(c.fixed32.decode(state)) as Address
   if (phase === undefined) throw malformed('has an unknown phase')
   if (trafficClass === undefined) throw malformed('has an unknown class')
   if (freshness > 2) throw malformed('has an unknown freshness')
@@ -211,7 +212,7 @@ export function decodeTail(bytes: Uint8Array, start: number): Field[] {
       throw malformed('has a cut-off field')
     if (tag <= lastTag) throw malformed('has fields out of order')
     if (tag % 2 === 1) throw malformed('has a field that must be understood and is not')
-    fields.push({ tag, value: bytes.slice(at + 2, at + 2 + length) })
+    fields.push({ tag, value: copyOf(bytes, at + 2, at + 2 + length) })
     lastTag = tag
     at += 2 + length
   }

@@ -22,6 +22,8 @@ const MAX_FETCHES = 8192
 const MAX_INSERTS = 2048
 /** Inserts of one link that wait for their data: what a link may send us unasked-for, 2 MiB. */
 const MAX_AWAITED_PER_PEER = 64
+/** DATA forgiven for having crossed our giving up; a peer gets no more room by cancelling more. */
+const MAX_LATE_PER_PEER = 256
 
 type Inbound =
   | { readonly type: 'fetch'; readonly fetch: Fetch; readonly waiter: Waiter }
@@ -30,8 +32,10 @@ type Inbound =
 interface InboundLink {
   /** Requests that are not answered yet, by their id. */
   readonly open: Map<number, Inbound>
-  /** ACCEPTs sent for which no DATA has come. */
-  owedData: number
+  /** Inserts that wait for their DATA. */
+  awaited: number
+  /** DATA that may still come although its insert was cancelled or given up; MAX_LATE at most. */
+  late: number
 }
 
 export class Router {
@@ -97,7 +101,7 @@ export class Router {
         break
       case 'peer-up':
         this.#context.peerUp(input.peer, input.position)
-        this.#inbound.set(input.peer, { open: new Map(), owedData: 0 })
+        this.#inbound.set(input.peer, { open: new Map(), awaited: 0, late: 0 })
         break
       case 'peer-down':
         this.#peerDown(input.peer)
@@ -250,7 +254,7 @@ export class Router {
     const link = this.#claim(from, message)
     if (link === undefined) return
     const inbound = link.open
-    if (this.#inserts >= MAX_INSERTS || link.owedData >= MAX_AWAITED_PER_PEER) {
+    if (this.#inserts >= MAX_INSERTS || link.awaited >= MAX_AWAITED_PER_PEER) {
       this.#context.send(from, { type: 'overload', id })
       return
     }
@@ -258,19 +262,28 @@ export class Router {
     const target = { address, home, phase, trafficClass, credit, from: { peer: from, id } }
     const insert = new Insert(this.#context, target, (copies) => {
       this.#inserts--
+      if (insert.awaitsData) {
+        link.awaited--
+        link.late = Math.min(MAX_LATE_PER_PEER, link.late + 1)
+      }
       // not there: it was cancelled, or the link is gone
       if (inbound.delete(id)) this.#context.send(from, { type: 'receipt', id, copies })
     })
     this.#inserts++
     inbound.set(id, { type: 'insert', insert })
-    if (held === undefined) link.owedData++
+    if (held === undefined) link.awaited++
     insert.begin(held)
   }
 
+  /** Each ACCEPT is good for one DATA, which may come late; one more than that costs the link. */
   #data(from: PeerId, message: BlockMessage): void {
-    const inbound = this.#inbound.get(from)?.open.get(message.id)
-    if (inbound?.type === 'insert' && inbound.insert.awaitsData)
-      inbound.insert.proceed(message.block)
+    const link = this.#inbound.get(from) as InboundLink
+    const request = link.open.get(message.id)
+    if (request?.type === 'insert' && request.insert.awaitsData) {
+      link.awaited--
+      request.insert.proceed(message.block)
+    } else if (link.late > 0) link.late--
+    else this.#context.emit({ type: 'ban', peer: from })
   }
 
   #cancelled(from: PeerId, id: number): void {

@@ -200,3 +200,43 @@ test('the same seed gives the same trace', async () => {
   }
   assert.deepEqual(traces[0], traces[1], at)
 })
+
+test('one link takes any number of inserts, one after another, and data nobody asked for costs it', async () => {
+  const rng = createSeededRng(seed)
+  const network = new RouterNetwork({ rng })
+  const [a, b] = [network.addNode(0), network.addNode(2 ** 47)]
+  network.link(a as SimNode, b as SimNode)
+  for (let round = 0; round < 200; round++) {
+    const { copies } = await insertEverywhere(network, a as SimNode, [0, 1])
+    assert.deepEqual(copies, [2, 1], at)
+  }
+  const { block } = network.randomBlock()
+  const data = { type: 'data', id: 77, block } as const
+  const outputs = b?.router.handle({ type: 'message', from: 1, message: data }, network.nowMs)
+  assert.deepEqual(outputs, [{ type: 'ban', peer: 1 }])
+})
+
+test('inserts that are cancelled before their data leave room for others on the link', async () => {
+  const rng = createSeededRng(seed)
+  const network = new RouterNetwork({ rng })
+  const node = network.addNode(0)
+  node.router.handle({ type: 'peer-up', peer: 9, position: 2 ** 47 }, 0)
+  const ask = (id: number) => {
+    const { address } = network.randomBlock()
+    const rest = {
+      phase: 'greedy',
+      trafficClass: 'bulk',
+      freshness: 0,
+      home: 0,
+      credit: 1,
+    } as const
+    const message = { type: 'insert', id, address, ...rest } as const
+    return node.router.handle({ type: 'message', from: 9, message }, 0)
+  }
+  for (let id = 1; id <= 200; id++) {
+    assert.deepEqual(ask(id)[0], { type: 'send', to: 9, message: { type: 'accept', id } }, at)
+    node.router.handle({ type: 'message', from: 9, message: { type: 'cancel', id } }, 0)
+  }
+  for (let id = 201; id <= 264; id++) ask(id)
+  assert.deepEqual(ask(265)[0], { type: 'send', to: 9, message: { type: 'overload', id: 265 } }, at)
+})

@@ -116,11 +116,13 @@ test('types that are reserved or unknown are skipped', () => {
   }
 })
 
-test('the block of a decoded message is a copy', () => {
-  const frame = encodeMessage({ type: 'found', id: 1, block })
-  const message = decodeMessage(frame)
-  frame.fill(0)
-  assert.ok(message?.type === 'found' && message.block[0] === 7)
+test('what a decoded message holds is a copy, also of a Buffer that lies in a pool', () => {
+  for (const sent of messages) {
+    const frame = Buffer.concat([Buffer.alloc(3), encodeMessage(sent)]).subarray(3)
+    const message = decodeMessage(frame)
+    frame.fill(0xff)
+    assert.deepEqual(message, sent)
+  }
 })
 
 test('a handshake comes back, with and without a MAC, and its every truncation is malformed', () => {
@@ -129,6 +131,8 @@ test('a handshake comes back, with and without a MAC, and its every truncation i
   for (const mac of [undefined, new Uint8Array(32).fill(9)]) {
     const bytes = encodeHandshake({ ...base, mac })
     assert.deepEqual(decodeHandshake(bytes), { ...base, mac })
+    const pooled = Buffer.concat([Buffer.alloc(5, 0xff), bytes]).subarray(5)
+    assert.deepEqual(decodeHandshake(pooled), { ...base, mac })
     for (let length = 0; length < bytes.length; length++) {
       assert.throws(() => decodeHandshake(bytes.slice(0, length)), { code: 'E_MESSAGE_CODEC' })
     }

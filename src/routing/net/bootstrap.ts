@@ -3,9 +3,8 @@
  * addresses and topics of nodes for a while, and nothing else.
  * @module
  */
-import DHT from 'hyperdht'
-
-import { ShoalError } from '../../errors.ts'
+import { bindDht } from './dht.ts'
+import type DHT from 'hyperdht'
 
 /** With a single DHT node peers often get no connection: an announcement wants others to keep it. */
 const NODES = 3
@@ -53,7 +52,7 @@ async function startNode(
   port: number,
   bootstrap: readonly { host: string; port: number }[],
 ): Promise<DHT> {
-  const node = new DHT({
+  const node = await bindDht({
     bootstrap,
     host,
     port: port === 0 ? [0, 0] : [port, port + 1], // a bare 0 would mean the public default port
@@ -61,19 +60,6 @@ async function startNode(
     ephemeral: false,
     firewalled: false,
   })
-  try {
-    await node.bind()
-  } catch (cause) {
-    await node.destroy({ force: true }).catch(() => {}) // it never had a socket
-    throw new ShoalError('E_LISTEN', listenMessage(host, port, cause), { cause })
-  }
   await node.fullyBootstrapped()
   return node
-}
-
-function listenMessage(host: string, port: number, cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  return code === 'EADDRINUSE'
-    ? `UDP port ${port} of ${host} is in use by another program`
-    : `UDP port ${port} of ${host} cannot be listened on`
 }

@@ -3,19 +3,20 @@
  * through NATs where that is possible (spec §7). Keeps one link a peer and decodes nothing.
  * @module
  */
-import DHT from 'hyperdht'
 import Hyperswarm from 'hyperswarm'
 
 import { ShoalError } from '../../errors.ts'
 import { equals, mapKey } from '../../keys/bytes.ts'
 import { createSystemRng, systemClock } from '../../runtime.ts'
 import { BAN_MS, COLD_MS, createDenyList } from './deny-list.ts'
+import { bindDht } from './dht.ts'
 import { startDiscovery } from './discovery.ts'
 import { openSwarmLink } from './swarm-link.ts'
 import type { Clock, Logger } from '../../runtime.ts'
 import type { Discovery } from './discovery.ts'
 import type { LinkEnd, SwarmLink } from './swarm-link.ts'
 import type { Transport } from './transport.ts'
+import type DHT from 'hyperdht'
 import type { DhtAddress, NoiseKeyPair, NoiseStream } from 'hyperdht'
 
 /** Links at a time, both directions together (spec §7.4). */
@@ -57,6 +58,7 @@ class HyperswarmTransport implements Transport {
   /** Peers that are none of ours: not dialed for a while, yet let in when they come. */
   readonly #cold
   readonly #links = new Map<string, SwarmLink>()
+  #opening: Promise<void> | undefined
   #dht: DHT | undefined
   #swarm: Hyperswarm | undefined
   #discovery: Discovery | undefined
@@ -71,21 +73,25 @@ class HyperswarmTransport implements Transport {
   }
 
   async open(open: OpenOptions): Promise<void> {
-    if (this.#closing !== undefined || this.#dht !== undefined) {
+    if (this.#closing !== undefined || this.#opening !== undefined) {
       throw new ShoalError('E_CLOSED', 'a transport opens once')
     }
+    this.#opening = this.#open(open)
+    await this.#opening
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #open(open: OpenOptions): Promise<void> {
     const { keyPair, bootstrap, listenHost } = this.#options
-    const dht = new DHT({
+    const dht = await bindDht({
       ...(bootstrap !== undefined && { bootstrap }),
       ...(listenHost !== undefined && { host: listenHost, firewalled: false }),
     })
     this.#dht = dht
-    try {
-      await dht.bind()
-    } catch (cause) {
-      await this.close()
-      throw new ShoalError('E_LISTEN', `no UDP port of ${listenHost} can be listened on`, { cause })
-    }
     if (this.#isClosing()) return
     // our own limit holds: theirs is divided by four as soon as peers are dialed by key
     const limits = { maxPeers: Infinity, maxParallel: MAX_PARALLEL_DIALS }
@@ -93,11 +99,6 @@ class HyperswarmTransport implements Transport {
     this.#swarm = swarm
     swarm.on('connection', (stream) => this.#connected(stream, open))
     this.#discovery = this.#startDiscovery(dht, swarm)
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
   }
 
   #isClosing(): boolean {
@@ -160,11 +161,12 @@ class HyperswarmTransport implements Transport {
   }
 
   async #close(): Promise<void> {
+    await this.#opening?.catch(() => {}) // whoever opened it is told
     for (const link of this.#links.values()) link.end()
     const isKnown = this.#discovery?.isAnnounced() === true
     const goodbye = this.#goodbye()
     if (isKnown) await settledWithin(GOODBYE_MS, goodbye)
-    await this.#dht?.destroy({ force: true }).catch(() => {}) // throws where it was never bound
+    await this.#dht?.destroy({ force: true })
     await goodbye
   }
 

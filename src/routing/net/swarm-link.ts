@@ -27,12 +27,12 @@ const SMALL_FRAME_BYTES = 2_048
 const BATCH_BYTES = 48 * 1024
 
 export type LinkEnd =
-  /** One side did not take the link, or the peer is none of ours. */
+  /** This side did not take the link, or the peer opened no channel: it is none of ours. */
   | 'refused'
   | 'banned'
-  /** It was up, and this side ended it. */
+  /** This side ended it. */
   | 'closed'
-  /** It was up, and broke off or was ended by the peer. */
+  /** It broke off or was ended by the peer, perhaps before it was up. */
   | 'lost'
 
 export interface SwarmLinkOptions {
@@ -56,7 +56,7 @@ export class SwarmLink {
   readonly #message: MuxMessage | undefined
   readonly #cancelTimeout: () => void
   #handlers: LinkHandlers | undefined
-  #reason: LinkEnd = 'refused'
+  #reason: LinkEnd = 'lost'
   #over = false
   /** Small frames of this turn; at most BATCH_BYTES. */
   #batch: Uint8Array[] = []
@@ -71,7 +71,7 @@ export class SwarmLink {
     stream.setTimeout(SILENCE_MS)
     stream.setKeepAlive(KEEP_ALIVE_MS)
     guardMessageLength(stream)
-    this.#cancelTimeout = options.clock.after(CHANNEL_TIMEOUT_MS, () => stream.destroy())
+    this.#cancelTimeout = options.clock.after(CHANNEL_TIMEOUT_MS, () => this.#refuse())
     this.#channel = new Protomux(createGuardedStream(stream)).createChannel({
       protocol: CHANNEL,
       handshake: c.raw,
@@ -93,7 +93,8 @@ export class SwarmLink {
 
   #opened(handshake: Uint8Array): void {
     this.#cancelTimeout()
-    if (this.#over || handshake.length > MAX_FRAME_BYTES) return this.end()
+    if (this.#over) return
+    if (handshake.length > MAX_FRAME_BYTES) return this.#refuse()
     const link: Link = {
       remotePublicKey: this.#stream.remotePublicKey,
       remoteHandshake: handshake,
@@ -106,8 +107,12 @@ export class SwarmLink {
     this.#call(() => {
       this.#handlers = this.#options.onlink(link)
     })
-    if (this.#handlers === undefined) this.end()
-    else if (!this.#over) this.#reason = 'lost'
+    if (this.#handlers === undefined) this.#refuse()
+  }
+
+  #refuse(): void {
+    if (!this.#over) this.#reason = 'refused'
+    this.end()
   }
 
   #receive(frame: Uint8Array): void {

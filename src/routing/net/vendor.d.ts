@@ -39,13 +39,14 @@ declare module 'hyperdht' {
     constructor(options: {
       bootstrap?: readonly DhtAddress[]
       host?: string
-      /** A port, or the first and one past the last to try. */
-      port?: number | readonly [number, number]
+      /** The first port and one past the last to try. */
+      port?: readonly [number, number]
       anyPort?: boolean
       ephemeral?: boolean
       firewalled?: boolean
       connectionKeepAlive?: number
     })
+    readonly io: { readonly networkInterfaces: { destroy(): void } }
     bind(): Promise<void>
     fullyBootstrapped(): Promise<void>
     address(): DhtAddress

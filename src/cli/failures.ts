@@ -1,0 +1,56 @@
+/**
+ * How a command ends badly: which line the person reads, and with which exit code.
+ * @module
+ */
+import { isShoalError } from '../errors.ts'
+import { oneLine } from './io.ts'
+
+export const EXIT_DONE = 0
+export const EXIT_FAILED = 1
+export const EXIT_USAGE = 2
+
+/** The command line itself is wrong: names the option, its value and what it may be. Exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** Something outside did not work, said in one sentence. Exit code 1. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+}
+
+/** Reason of the signal that Ctrl-C aborts. */
+export class Interruption extends Error {
+  override readonly name = 'AbortError'
+  constructor() {
+    super('interrupted')
+  }
+}
+
+/** What stderr says about `error`, and the exit code. Only a fault of our own shows its stack. */
+export function describeFailure(error: unknown): { readonly text: string; readonly exit: number } {
+  if (!(error instanceof Error)) return { text: oneLine(String(error)), exit: EXIT_FAILED }
+  if (error instanceof UsageError) return { text: oneLine(error.message), exit: EXIT_USAGE }
+  if (isShoalError(error) && error.code === 'E_OPTION') {
+    return { text: oneLine(error.message), exit: EXIT_USAGE }
+  }
+  if (isMissingLibatomic(error)) {
+    const text = 'libatomic.so.1 is missing on this system (Debian: apt-get install libatomic1)'
+    return { text, exit: EXIT_FAILED }
+  }
+  const expected = error instanceof CommandError || error instanceof Interruption || 'code' in error
+  const text = expected ? oneLine(error.message) : (error.stack ?? error.message)
+  return { text, exit: EXIT_FAILED }
+}
+
+/** The one system library that RocksDB's prebuilt binary needs and slim images lack. */
+function isMissingLibatomic(error: Error): boolean {
+  if (error.message.includes('libatomic')) return true
+  return error.cause instanceof Error && isMissingLibatomic(error.cause)
+}
+
+/** `code` of a system error (`ENOENT`, `EPIPE`, …), undefined for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}

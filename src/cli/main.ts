@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+/**
+ * The `shoal` program: hands the process to `run`.
+ * @module
+ */
+import { EXIT_FAILED, Interruption } from './failures.ts'
+import { run } from './run.ts'
+
+const controller = new AbortController()
+
+function interrupt(): void {
+  if (controller.signal.aborted) process.exit(EXIT_FAILED)
+  controller.abort(new Interruption())
+}
+
+/** Pipes are written in the background on some systems, and exit would cut them. */
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => {
+      resolve()
+    })
+  })
+}
+
+process.on('SIGINT', interrupt)
+process.on('SIGTERM', interrupt)
+// A node of the demo ends with the demo, even where that was killed.
+process.once('disconnect', () => {
+  controller.abort(new Interruption())
+})
+
+const { stdout, stderr, stdin, env } = process
+for (const stream of [stdout, stderr]) stream.on('error', () => {}) // `run` has judged it
+const exit = await run(process.argv.slice(2), {
+  stdout,
+  stderr,
+  stdin,
+  env,
+  signal: controller.signal,
+})
+await Promise.all([stdout, stderr].map(flush))
+// What is left open now (a piped stdin, an idle socket) must not keep the process.
+process.exit(exit)

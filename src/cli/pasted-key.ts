@@ -1,0 +1,41 @@
+/**
+ * What people paste for a key: `CHK@…`, Freenet's spellings, or a whole URL out of a browser. Only
+ * enough is understood here to send it as a path; what is wrong with a key the gateway says.
+ * @module
+ */
+import { UsageError } from './failures.ts'
+
+export interface PastedKey {
+  /** Percent-encoded path, with the leading slash. */
+  readonly path: string
+  /** The local gateway that a pasted URL names; never a foreign host. */
+  readonly gateway: URL | undefined
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
+
+/** @throws UsageError for what cannot be a key. */
+export function parsePastedKey(text: string): PastedKey {
+  const trimmed = text.trim()
+  // Taken apart by hand: `new URL` would resolve `..` in a name.
+  const [, authority, rest] = /^http:\/\/([^/?#]*)(\/[^?#]*)/i.exec(trimmed) ?? []
+  const path = encodePath(rest ?? `/${trimmed}`)
+  if (!looksLikeKey(path)) {
+    throw new UsageError(`URI: a key such as CHK@… or urn:eris:…, not ${JSON.stringify(text)}`)
+  }
+  const gateway = LOOPBACK.test(authority ?? '') ? new URL(`http://${authority}/`) : undefined
+  return { path, gateway }
+}
+
+/** What a path may hold stays as it is, valid percent escapes too; all else is escaped. */
+function encodePath(path: string): string {
+  return path.replace(/%(?![0-9a-f]{2})|[^\w\-.~!$&'()*+,;=:@/%]/giu, (character) =>
+    encodeURIComponent(character.replace(/\p{Surrogate}/u, '\ufffd')),
+  )
+}
+
+/** The gateway's own rule (first segment with `@`, or a urn): all else is a page or the API. */
+function looksLikeKey(path: string): boolean {
+  const first = path.split('/')[1] ?? ''
+  return /@|%40/i.test(first) || /^((freenet|shoal):)?urn(:|%3a)/i.test(first)
+}

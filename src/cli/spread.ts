@@ -1,0 +1,54 @@
+/**
+ * Waits until every block of an insert has the copies it wants.
+ * @module
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CommandError } from './failures.ts'
+import { getJson } from './gateway-client.ts'
+
+/** First look, then doubling: small files are done at once, big ones take minutes. */
+const FIRST_LOOK_MS = 100
+const SLOWEST_LOOK_MS = 1000
+
+export interface Spread {
+  readonly blocks: number
+  readonly spreadBlocks: number
+  readonly peers: number
+}
+
+export interface SpreadRequest {
+  readonly gateway: URL
+  readonly statusPath: string
+  readonly onSpread: (spread: Spread) => void
+  readonly signal: AbortSignal
+}
+
+/** Resolves when the insert has spread. @throws CommandError where the node goes away meanwhile. */
+export async function untilSpread(request: SpreadRequest): Promise<void> {
+  for (let delayMs = FIRST_LOOK_MS; ; delayMs = Math.min(SLOWEST_LOOK_MS, delayMs * 2)) {
+    const spread = await look(request)
+    if (spread === undefined) return // finished so long ago that the node has forgotten it
+    request.onSpread(spread)
+    if (spread.spreadBlocks >= spread.blocks) return
+    await pause(delayMs, request.signal)
+  }
+}
+
+async function look({ gateway, statusPath, signal }: SpreadRequest): Promise<Spread | undefined> {
+  const answer = await getJson(gateway, statusPath, signal)
+  if (answer === undefined) return undefined
+  const { blocks, spreadBlocks, peers } = answer.value
+  if (typeof blocks !== 'number' || typeof spreadBlocks !== 'number') {
+    throw new CommandError('the gateway does not tell how far the insert has spread')
+  }
+  return { blocks, spreadBlocks, peers: typeof peers === 'number' ? peers : 0 }
+}
+
+/** @throws the signal's reason, unchanged. */
+export async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(delayMs, undefined, { signal })
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error
+  }
+}

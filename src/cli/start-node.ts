@@ -1,0 +1,30 @@
+/**
+ * A node on disk and on the network, from what the command line says.
+ * @module
+ */
+import { createNode, type Node } from '../node.ts'
+import type { Logger } from '../runtime.ts'
+import type { HostPort } from './values.ts'
+
+export interface StartNodeOptions {
+  readonly dataDir: string
+  readonly storeBytes: number
+  readonly network: string
+  /** Entry points of the DHT; undefined: the public ones; `none`: no DHT, no peers. */
+  readonly bootstrap: readonly HostPort[] | 'none' | undefined
+  /** IPv4 address the DHT binds to, which then counts as reachable; undefined: all, asked for. */
+  readonly listenHost: string | undefined
+  readonly logger: Logger
+}
+
+/** @throws ShoalError E_STORE_IO, E_STORE_FULL, E_STORE_LOCKED, E_OPTION. */
+export function startNode(options: StartNodeOptions): Promise<Node> {
+  const { dataDir, storeBytes, network, bootstrap, listenHost, logger } = options
+  const node = { dataDir, storeBytes, network, parts: { logger } }
+  if (bootstrap === 'none') return createNode(node)
+  const connect = {
+    ...(bootstrap !== undefined && { bootstrap }),
+    ...(listenHost !== undefined && { listenHost }),
+  }
+  return createNode({ ...node, connect })
+}

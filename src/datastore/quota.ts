@@ -1,0 +1,63 @@
+/**
+ * How a quota becomes slots (spec §11.4). The ceiling is over all files of the data directory, so
+ * the slab gets what is left after a reserve for the index, its logs, and the keys.
+ * @module
+ */
+import { BLOCK_BYTES } from '../keys/block.ts'
+
+const MIB = 1024 ** 2
+
+/** Own inserts may wait for copies in at most this many blocks (8 GiB): their list is in memory. */
+const MAX_OUTBOX_BLOCKS = 262_144
+/** Index entries a slot on average; homes of one block seldom meet in one node of a large network. */
+const ENTRIES_PER_SLOT = 2
+/** From this size on RocksDB gets the larger write buffer; its log and level 0 grow with it. */
+const LARGE_STORE_BYTES = 2048 * MIB
+
+export interface Shares {
+  readonly slots: number
+  /** Most slots of the store area, and of cache and outbox together. */
+  readonly storeSlots: number
+  readonly cacheSlots: number
+  readonly outboxBlocks: number
+  /** Most index entries of store and cache. */
+  readonly maxEntries: number
+}
+
+export interface DiskPlan extends Shares {
+  readonly writeBufferBytes: number
+  /** Bytes set aside for the index directory. */
+  readonly indexBytes: number
+}
+
+/** 70 % store, 30 % cache, of which the outbox takes at most half. */
+export function sharesOf(slots: number): Shares {
+  const cacheSlots = Math.floor(slots * 0.3)
+  return {
+    slots,
+    cacheSlots,
+    storeSlots: slots - cacheSlots,
+    outboxBlocks: Math.min(Math.floor(cacheSlots / 2), MAX_OUTBOX_BLOCKS),
+    maxEntries: slots * ENTRIES_PER_SLOT,
+  }
+}
+
+/** Bytes of the index that one slot may cost: 2 entries of 180 bytes, 2.8-fold while compacting. */
+const INDEX_BYTES_PER_SLOT = 1024
+/** Manifest 4 MiB, write-ahead logs and level 0 (measured: §11.4), and room for a compaction. */
+const INDEX_FIXED_BYTES = { small: 20 * MIB, large: 48 * MIB }
+/** `store.key`, other small files of the node, directories. */
+const OTHER_BYTES = 4 * MIB
+
+/** The layout of a data directory that never takes more than `storeBytes`. */
+export function planOf(storeBytes: number): DiskPlan {
+  const isLarge = storeBytes >= LARGE_STORE_BYTES
+  const fixed = isLarge ? INDEX_FIXED_BYTES.large : INDEX_FIXED_BYTES.small
+  const room = Math.max(0, storeBytes - fixed - OTHER_BYTES)
+  const shares = sharesOf(Math.floor(room / (BLOCK_BYTES + INDEX_BYTES_PER_SLOT)))
+  return {
+    ...shares,
+    writeBufferBytes: isLarge ? 4 * MIB : MIB,
+    indexBytes: fixed + shares.slots * INDEX_BYTES_PER_SLOT,
+  }
+}

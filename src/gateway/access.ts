@@ -1,0 +1,49 @@
+/**
+ * Who may ask: programs and pages of this machine. A page of the web could otherwise reach the gateway
+ * by a name that its owner points at 127.0.0.1 (DNS rebinding: the Host check), or by a plain request
+ * across sites (the Origin and Sec-Fetch-Site checks, on the API).
+ * @module
+ */
+import type { Request, RequestHandler } from 'express'
+
+import { ShoalError } from '../errors.ts'
+
+const LOCAL_NAMES = ['localhost', '127.0.0.1', '[::1]']
+const HOST = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/i
+
+/** Lets through requests for this machine's own names and for `host`, with any port. */
+export function createHostCheck(host: string): RequestHandler {
+  const names = new Set([...LOCAL_NAMES, bracketed(host).toLowerCase()])
+  return (request, _response, next) => {
+    const name = HOST.exec(request.headers.host ?? '')?.[1]
+    if (name === undefined || !names.has(name.toLowerCase())) {
+      throw new ShoalError(
+        'E_ACCESS',
+        'This gateway answers only under the names localhost, 127.0.0.1 and [::1].',
+      )
+    }
+    next()
+  }
+}
+
+/** Refuses what a page of another origin sends; pages from the network have the origin `null`. */
+export const checkOrigin: RequestHandler = (request, _response, next) => {
+  if (!isOwnOrigin(request) || !isOwnSite(request.headers['sec-fetch-site'])) {
+    throw new ShoalError('E_ACCESS', 'The API answers only to programs and to its own pages.')
+  }
+  next()
+}
+
+/** A host as it stands in a URL: IPv6 addresses in brackets. */
+export function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+}
+
+function isOwnOrigin(request: Request): boolean {
+  const { origin, host } = request.headers
+  return origin === undefined || origin === `http://${host}`
+}
+
+function isOwnSite(site: string | string[] | undefined): boolean {
+  return site === undefined || site === 'same-origin' || site === 'none'
+}

@@ -1,0 +1,52 @@
+/**
+ * `/api/v1`: what programs and the start page ask of the node. JSON, never cached, and closed to pages
+ * of other origins.
+ * @module
+ */
+import type { RequestHandler } from 'express'
+import { Router } from 'express'
+
+import { ShoalError } from '../errors.ts'
+import type { Node } from '../node.ts'
+import { checkOrigin } from './access.ts'
+import { createInsertRoute } from './insert-route.ts'
+import { methodError } from './problem.ts'
+
+/** Routes below `/api`. */
+export function createApi(node: Node): Router {
+  const api = Router({ caseSensitive: true, strict: true })
+  const insert = createInsertRoute(node)
+  api.use(checkOrigin)
+  api.use((_request, response, next) => {
+    response.setHeader('Cache-Control', 'no-store')
+    next()
+  })
+  api.route('/v1/insert').post(insert).put(insert).all(refuseMethod('POST, PUT'))
+  api.route('/v1/inserts/:id').get(insertStatusRoute(node)).all(refuseMethod('GET, HEAD'))
+  api
+    .route('/v1/status')
+    .get((_request, response) => {
+      response.json(node.status())
+    })
+    .all(refuseMethod('GET, HEAD'))
+  api.use(() => {
+    throw new ShoalError('E_ROUTE', 'The API has no such address.')
+  })
+  return api
+}
+
+function insertStatusRoute(node: Node): RequestHandler<{ id: string }> {
+  return (request, response) => {
+    const { id } = request.params
+    const status = /^\d{1,15}$/.test(id) ? node.insertStatus(Number(id)) : undefined
+    if (status === undefined) throw new ShoalError('E_ROUTE', 'There is no such insert.')
+    const { blocks, spreadBlocks, peers } = status
+    response.json({ blocks, spreadBlocks, peers })
+  }
+}
+
+function refuseMethod(allow: string): RequestHandler {
+  return (_request, response) => {
+    throw methodError(response, allow)
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * The gateway as an express app: which request goes where. The order matters: headers and the Host
+ * check come before everything, the error handler comes last.
+ * @module
+ */
+import type { Express } from 'express'
+import express from 'express'
+
+import { ShoalError } from '../errors.ts'
+import type { Node } from '../node.ts'
+import type { Logger } from '../runtime.ts'
+import { createHostCheck } from './access.ts'
+import { createApi } from './api.ts'
+import { createContentRoute } from './content-route.ts'
+import { createProblemHandler } from './problem.ts'
+import { setOwnPageHeaders } from './safety.ts'
+import { createStaticRoute, findStaticDir, pasteRoute } from './start-page.ts'
+
+export interface AppOptions {
+  readonly node: Node
+  readonly logger: Logger
+  /** Folder of the start page; default: the one of this package. */
+  readonly staticDir?: string
+  /** Name or address under which the gateway answers besides this machine's own names. */
+  readonly host?: string
+}
+
+/** Everything over HTTP that a node offers; `startGateway` makes it listen. */
+export function createApp({ node, logger, staticDir, host = 'localhost' }: AppOptions): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.enable('case sensitive routing')
+  app.enable('strict routing')
+  app.use(setOwnPageHeaders)
+  app.use(createHostCheck(host))
+  app.use('/api', createApi(node))
+  app.use(createContentRoute(node))
+  app.use(pasteRoute)
+  app.use(createStaticRoute(staticDir ?? findStaticDir()))
+  app.use(() => {
+    throw new ShoalError('E_ROUTE', 'The gateway has nothing at this address.')
+  })
+  app.use(createProblemHandler(logger))
+  return app
+}

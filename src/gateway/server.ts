@@ -1,0 +1,149 @@
+/**
+ * The listening server around the app: limits and timeouts, answers to what is not even HTTP, and an
+ * end that leaves no connection behind.
+ * @module
+ */
+import { createServer, STATUS_CODES } from 'node:http'
+import type { Server, ServerOptions, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+
+import { ShoalError } from '../errors.ts'
+import type { Node } from '../node.ts'
+import type { Logger } from '../runtime.ts'
+import { bracketed } from './access.ts'
+import { createApp } from './app.ts'
+
+export interface GatewayOptions {
+  readonly node: Node
+  readonly logger: Logger
+  /** Address to listen on; default 127.0.0.1, this machine only. */
+  readonly host?: string
+  /** 0: any free port. */
+  readonly port: number
+  /** Folder of the start page; default: the one of this package. */
+  readonly staticDir?: string
+}
+
+export interface Gateway {
+  /** `http://127.0.0.1:8888/`, with the slash. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  /** Stops listening and ends open connections, in the middle of whatever they carry. Idempotent. */
+  close(): Promise<void>
+}
+
+const SERVER_OPTIONS: ServerOptions = {
+  // a key with a name of 255 bytes takes 1 KiB, pasted and encoded twice 4 KiB; the rest is cookies of
+  // whatever else was served under the name localhost
+  maxHeaderSize: 32 * 1024,
+  // four pieces of a download on their way to the socket: fewer waits, and little memory
+  highWaterMark: 128 * 1024,
+  headersTimeout: 60_000,
+  // an upload or a film takes as long as it takes
+  requestTimeout: 0,
+}
+/** Browsers open 6 to a host; beyond this many a new connection is closed unanswered. */
+const MAX_CONNECTIONS = 512
+/** Time for a client to finish sending what nobody will read, ms: a reset would hide the answer. */
+const LINGER_MS = 500
+
+const BROKEN_REQUESTS: Readonly<Record<string, { status: number; detail: string }>> = {
+  HPE_HEADER_OVERFLOW: {
+    status: 431,
+    detail: 'The address and headers of a request have 32 KiB together; these are longer.',
+  },
+  // curl sends a name beyond ASCII as it stands; Node's parser refuses those bytes
+  HPE_INVALID_URL: {
+    status: 400,
+    detail: 'The address has characters that must be percent-encoded.',
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, detail: 'The request did not come to its end in time.' },
+}
+const NOT_HTTP = { status: 400, detail: 'This is not a valid HTTP request.' }
+
+/** Listens. @throws ShoalError E_LISTEN where the port or address cannot be had. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { host = '127.0.0.1', port, ...rest } = options
+  const server = createServer(SERVER_OPTIONS, createApp({ ...rest, host }))
+  server.maxConnections = MAX_CONNECTIONS
+  answerBrokenRequests(server)
+  await listen(server, host, port)
+  const { port: boundPort } = server.address() as AddressInfo
+  let closed: Promise<void> | undefined
+  return {
+    url: `http://${bracketed(host)}:${boundPort}/`,
+    host,
+    port: boundPort,
+    close: () => (closed ??= closeServer(server)),
+  }
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      reject(new ShoalError('E_LISTEN', listenMessage(cause.code, host, port), { cause }))
+    })
+    server.listen({ host, port }, () => {
+      server.removeAllListeners('error')
+      resolve()
+    })
+  })
+}
+
+function listenMessage(code: string | undefined, host: string, port: number): string {
+  const place = `${bracketed(host)}:${port}`
+  if (code === 'EADDRINUSE') return `Port ${port} on ${host} is in use by another program.`
+  if (code === 'EACCES') return `The gateway may not listen on ${place}: no permission.`
+  return `The gateway cannot listen on ${place} (${code ?? 'unknown reason'}).`
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve()
+    })
+    server.closeAllConnections()
+  })
+}
+
+/** Gives what Node's parser refuses an answer with a body, unless another answer has begun there. */
+function answerBrokenRequests(server: Server): void {
+  const answers = new WeakMap<Socket, ServerResponse>()
+  const refused = new WeakSet<Socket>()
+  server.on('request', (request, response: ServerResponse) => {
+    answers.set(request.socket, response)
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (refused.has(socket)) return // more of the same request: Node 24 reports each piece
+    refused.add(socket)
+    const answer = answers.get(socket)
+    const isAnswering = answer !== undefined && answer.headersSent && !answer.writableFinished
+    if (isAnswering || !socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    socket.end(rawProblem(BROKEN_REQUESTS[error.code ?? ''] ?? NOT_HTTP))
+    socket.resume()
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    socket.once('close', () => {
+      clearTimeout(timer)
+    })
+  })
+}
+
+function rawProblem({ status, detail }: { status: number; detail: string }): string {
+  const title = STATUS_CODES[status] ?? 'Error'
+  const body = `${JSON.stringify({ type: 'about:blank', title, status, detail, code: 'E_REQUEST' })}\n`
+  return [
+    `HTTP/1.1 ${status} ${title}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Content-Security-Policy: default-src 'none'",
+    'X-Content-Type-Options: nosniff',
+    'Cache-Control: no-store',
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n')
+}

@@ -1,0 +1,68 @@
+/**
+ * The start page and its files, and the paste box: a form that works without scripts.
+ * @module
+ */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import type { RequestHandler } from 'express'
+import express from 'express'
+
+import { ShoalError } from '../errors.ts'
+import { formatUri, formatUrn, parseUri } from '../keys/uri.ts'
+import { notServedYet } from './content-route.ts'
+import { methodError } from './problem.ts'
+import { queryOf, rawPath, textOf } from './target.ts'
+
+/** A whole address, also without `http://`, as browsers show it: what counts is its path. */
+const WEB_ADDRESS =
+  /^(?:https?:\/\/[^/]*|(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?)?\/([^?#]*)/i
+
+/** `static/` of this package: beside `dist/`, or beside the `src/` of a test build. */
+export function findStaticDir(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'static', 'index.html')) && dirname(folder) !== folder) {
+    folder = dirname(folder)
+  }
+  return join(folder, 'static')
+}
+
+/** Serves the files of `staticDir`; what is not among them is passed on. */
+export function createStaticRoute(staticDir: string): RequestHandler {
+  return express.static(staticDir, {
+    redirect: false,
+    // files change with the node's version only, and their tags tell
+    setHeaders: (response) => response.setHeader('Cache-Control', 'no-cache'),
+  })
+}
+
+/** `/?key=…`: sends on to the pasted key. @throws ShoalError E_URI, E_NOT_IMPLEMENTED */
+export const pasteRoute: RequestHandler = (request, response, next) => {
+  if (rawPath(request) !== '/') {
+    next()
+    return
+  }
+  if (!['GET', 'HEAD'].includes(request.method)) throw methodError(response, 'GET, HEAD')
+  const query = queryOf(request)
+  if (!query.has('key')) {
+    next()
+    return
+  }
+  response.writeHead(303, {
+    Location: `/${canonicalKey(textOf(query, 'key') ?? '')}`,
+    'Content-Length': 0,
+    'Cache-Control': 'no-store',
+  })
+  response.end()
+}
+
+/** The one spelling of a key that was pasted alone or as a whole address of some gateway. */
+function canonicalKey(pasted: string): string {
+  const trimmed = pasted.trim()
+  const key = WEB_ADDRESS.exec(trimmed)?.[1] ?? trimmed
+  if (key === '') throw new ShoalError('E_URI', 'Not a valid key: nothing was pasted.')
+  const uri = parseUri(key)
+  if (uri.type !== 'chk') throw notServedYet(uri.type)
+  return uri.kind === 'bare' && /urn(:|%3a)/i.test(key) ? formatUrn(uri) : formatUri(uri)
+}

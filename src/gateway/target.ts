@@ -1,0 +1,95 @@
+/**
+ * The request target: the raw path, because a key must be read before anything decodes it, and the
+ * query, where every parameter may be given once and is checked by name.
+ * @module
+ */
+import { ShoalError } from '../errors.ts'
+
+interface Target {
+  /** As express keeps it: what the request line said. */
+  readonly originalUrl: string
+}
+
+const MAX_NAME_BYTES = 255
+const SECONDS = /^\d{1,3}(\.\d{1,3})?$/
+const MIN_TIMEOUT_S = 0.1
+const MAX_TIMEOUT_S = 600
+const FLAGS = new Map([
+  ['', true],
+  ['1', true],
+  ['true', true],
+  ['0', false],
+  ['false', false],
+])
+
+/** What comes before `?`, as sent, from the first slash on. */
+export function rawPath(request: Target): string {
+  return split(request.originalUrl).path
+}
+
+/** What comes after it, decoded. */
+export function queryOf(request: Target): URLSearchParams {
+  return new URLSearchParams(split(request.originalUrl).query)
+}
+
+/** True where the parameter is there, alone or with `1`. @throws ShoalError E_QUERY */
+export function flag(query: URLSearchParams, parameter: string): boolean {
+  const value = FLAGS.get(single(query, parameter) ?? 'false')
+  if (value === undefined) throw badQuery(parameter, 'is 1 or 0')
+  return value
+}
+
+/** The parameter, undefined where it is absent or empty. @throws ShoalError E_QUERY if given twice. */
+export function textOf(query: URLSearchParams, parameter: string): string | undefined {
+  const value = single(query, parameter)
+  return value === '' ? undefined : value
+}
+
+/**
+ * A file name: one path segment of 1 to 255 bytes that no file system takes for something else.
+ * @throws ShoalError E_QUERY saying what is wrong with it.
+ */
+export function fileName(query: URLSearchParams, parameter: string): string | undefined {
+  const name = textOf(query, parameter)
+  if (name === undefined) return undefined
+  if (name === '.' || name === '..') throw badQuery(parameter, 'must not be "." or ".."')
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (/[/\\\u0000-\u001f\u007f-\u009f]/.test(name)) {
+    throw badQuery(parameter, 'must not have a slash, a backslash or a control character')
+  }
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw badQuery(parameter, `is longer than ${MAX_NAME_BYTES} bytes`)
+  }
+  return name
+}
+
+/** `?timeout=` in seconds, 0.1 to 600, as milliseconds. @throws ShoalError E_QUERY */
+export function timeoutMs(query: URLSearchParams): number | undefined {
+  const seconds = single(query, 'timeout')
+  if (seconds === undefined) return undefined
+  const value = Number(seconds)
+  if (!SECONDS.test(seconds) || value < MIN_TIMEOUT_S || value > MAX_TIMEOUT_S) {
+    throw badQuery('timeout', `is a number of seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}`)
+  }
+  return Math.round(value * 1000)
+}
+
+/** The error for a parameter, as one sentence: `what` follows its name. */
+export function badQuery(parameter: string, what: string): ShoalError {
+  return new ShoalError('E_QUERY', `Not a valid query: ${parameter}: ${what}.`)
+}
+
+function split(target: string): { path: string; query: string } {
+  const text = target.replace(/^http:\/\/[^/?]*/i, '') // the absolute form that proxies are sent
+  const mark = text.indexOf('?')
+  return mark < 0
+    ? { path: text, query: '' }
+    : { path: text.slice(0, mark), query: text.slice(mark + 1) }
+}
+
+function single(query: URLSearchParams, parameter: string): string | undefined {
+  const [value, ...more] = query.getAll(parameter)
+  if (more.length > 0) throw badQuery(parameter, 'is given twice')
+  if (value?.includes('\uFFFD')) throw badQuery(parameter, 'is not percent-encoded UTF-8')
+  return value
+}

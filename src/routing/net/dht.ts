@@ -1,0 +1,30 @@
+/**
+ * Starting a node of the DHT, and what is to be done when it cannot start.
+ * @module
+ */
+import DHT from 'hyperdht'
+
+import { ShoalError } from '../../errors.ts'
+
+type DhtOptions = ConstructorParameters<typeof DHT>[0]
+
+/** A DHT node whose sockets are bound. @throws ShoalError E_LISTEN where they cannot be. */
+export async function bindDht(options: DhtOptions): Promise<DHT> {
+  const dht = new DHT(options)
+  try {
+    await dht.bind()
+  } catch (cause) {
+    await dht.destroy({ force: true }).catch(() => {}) // throws the same again
+    dht.io.networkInterfaces.destroy() // it stops before this, and the process would never end
+    throw new ShoalError('E_LISTEN', listenMessage(options, cause), { cause })
+  }
+  return dht
+}
+
+function listenMessage({ host = 'this machine', port }: DhtOptions, cause: unknown): string {
+  const where = port === undefined || port[0] === 0 ? `A UDP port` : `UDP port ${port[0]}`
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return code === 'EADDRINUSE'
+    ? `${where} of ${host} is in use by another program`
+    : `${where} of ${host} cannot be listened on`
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { createMemoryStore } from '../../src/datastore/memory-store.ts'
+import { isShoalError } from '../../src/errors.ts'
+import { BLOCK_BYTES } from '../../src/keys/block.ts'
+import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
+import { contentBlock } from '../helpers/signed-block.ts'
+import { blockStoreSuite } from '../suites/block-store-suite.ts'
+import type { OpenStore } from '../suites/block-store-suite.ts'
+import { outboxSuite } from '../suites/outbox-suite.ts'
+
+const openMemory: OpenStore = (t, slots) => {
+  const seed = seedFromEnvironment()
+  t.diagnostic(`SEED=${seed}`)
+  const store = createMemoryStore({ quotaBytes: slots * BLOCK_BYTES, rng: createSeededRng(seed) })
+  t.after(() => store.blocks.close())
+  return Promise.resolve(store)
+}
+
+blockStoreSuite('memory store', openMemory)
+outboxSuite('memory outbox', openMemory)
+
+test('memory store: the same seed evicts the same blocks', async () => {
+  const survivors = async (): Promise<boolean[]> => {
+    const quotaBytes = 20 * BLOCK_BYTES
+    const { blocks } = createMemoryStore({ quotaBytes, rng: createSeededRng(7) })
+    for (let i = 0; i < 60; i++) {
+      await blocks.put({ ...contentBlock(i), home: 0, area: 'store', link: 1 })
+    }
+    const here = Array.from({ length: 60 }, (_, i) => blocks.has(contentBlock(i).address))
+    return (await Promise.all(here)).map((found) => found !== undefined)
+  }
+  assert.deepEqual(await survivors(), await survivors())
+})
+
+test('memory store: a block is kept as it was when it was put', async () => {
+  const { blocks } = createMemoryStore({ quotaBytes: 2 ** 20, rng: createSeededRng(1) })
+  const { address, block } = contentBlock(1)
+  await blocks.put({ address, block, home: 0, area: 'store', link: 1 })
+  block.fill(0)
+  assert.deepEqual((await blocks.get(address))?.block, contentBlock(1).block)
+})
+
+test('memory store: a quota below one block is an option error', () => {
+  assert.throws(
+    () => createMemoryStore({ quotaBytes: BLOCK_BYTES - 1, rng: createSeededRng(1) }),
+    (error) => isShoalError(error) && error.code === 'E_OPTION',
+  )
+})

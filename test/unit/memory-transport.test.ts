@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { createMemoryNetwork } from '../../src/routing/net/memory.ts'
+import { createSimulatedClock } from '../helpers/clock.ts'
+import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
+import { frameOf, record, transportSuite } from '../suites/transport-suite.ts'
+import type { MemoryNetworkOptions } from '../../src/routing/net/memory.ts'
+import type { Link } from '../../src/routing/net/transport.ts'
+import type { Seen } from '../suites/transport-suite.ts'
+
+const HELLO = Uint8Array.of(1)
+
+function publicKeyOf(number: number): Uint8Array {
+  return new Uint8Array(32).fill(number)
+}
+
+function makeNetwork(options: Partial<MemoryNetworkOptions> = {}, seed = seedFromEnvironment()) {
+  const clock = createSimulatedClock()
+  const rng = createSeededRng(seed)
+  return { clock, seed, network: createMemoryNetwork({ clock, rng, latencyMs: 20, ...options }) }
+}
+
+transportSuite('memory', async () => {
+  const { clock, network } = makeNetwork({ bytesPerMs: 10_000 })
+  const [aPublicKey, bPublicKey] = [publicKeyOf(1), publicKeyOf(2)]
+  return {
+    a: network.transport(aPublicKey),
+    b: network.transport(bPublicKey),
+    aPublicKey,
+    bPublicKey,
+    settle: (promise) => clock.runUntilSettled(promise, 60_000),
+    pass: () => clock.runFor(5_000),
+    release: async () => {},
+  }
+})
+
+describe('memory network', () => {
+  it('delivers after the latency of the two keys and the time the bytes take', async () => {
+    const latencyMs = (from: Uint8Array): number => (from[0] === 1 ? 30 : 70)
+    const { clock, network } = makeNetwork({ latencyMs, bytesPerMs: 1000 })
+    const arrivals: number[] = []
+    const onframe = (): number => arrivals.push(clock.now())
+    const a = await record(network.transport(publicKeyOf(1)), HELLO)
+    await record(network.transport(publicKeyOf(2)), HELLO, { onframe })
+    await clock.runUntil(100)
+    for (let number = 0; number < 3; number++) (a.links[0] as Link).send(frameOf(number, 2000))
+    await clock.runUntil(200)
+    assert.deepEqual(arrivals, [132, 134, 136])
+  })
+
+  it('swallows the share of frames it was told to, and tells nobody', async () => {
+    const { clock, network, seed } = makeNetwork({ lossRate: 0.25 })
+    const a = await record(network.transport(publicKeyOf(1)), HELLO)
+    const b = await record(network.transport(publicKeyOf(2)), HELLO)
+    await clock.runFor(100)
+    for (let number = 0; number < 2000; number++) (a.links[0] as Link).send(frameOf(number, 10))
+    await clock.runFor(1000)
+    const share = b.frames.length / 2000
+    assert.ok(share > 0.7 && share < 0.8, `SEED=${seed}: ${share} arrived`)
+    assert.equal(b.closes, 0)
+  })
+
+  it('cut lets nothing pass, costs the link after silence, and lasts until heal', async () => {
+    const { clock, network } = makeNetwork()
+    const [aKey, bKey] = [publicKeyOf(1), publicKeyOf(2)]
+    const a = await record(network.transport(aKey), HELLO)
+    const b = await record(network.transport(bKey), HELLO)
+    await clock.runFor(100)
+    network.cut(bKey, aKey)
+    assert.ok((a.links[0] as Link).send(frameOf(1, 4)))
+    await clock.runFor(3_000)
+    assert.deepEqual([b.frames.length, a.closes, b.closes], [0, 0, 0])
+    await clock.runFor(20_000)
+    assert.deepEqual([a.links.length, a.closes, b.closes], [1, 1, 1])
+    network.heal(aKey, bKey)
+    await clock.runFor(100)
+    assert.deepEqual([a.links.length, b.links.length], [2, 2])
+  })
+
+  it('disconnect drops all links of one node at once; they come back', async () => {
+    const { clock, network } = makeNetwork()
+    const seen: Seen[] = []
+    for (const number of [1, 2, 3]) {
+      seen.push(await record(network.transport(publicKeyOf(number)), HELLO))
+    }
+    await clock.runFor(100)
+    network.disconnect(publicKeyOf(1))
+    assert.deepEqual(
+      seen.map(({ closes }) => closes),
+      [2, 1, 1],
+    )
+    await clock.runFor(2_000)
+    assert.deepEqual(
+      seen.map(({ links, closes }) => links.length - closes),
+      [2, 2, 2],
+    )
+  })
+
+  it('gives everyone links and nobody more than 32, in one piece, also when many come', async () => {
+    const { clock, network, seed } = makeNetwork()
+    const seen: Seen[] = []
+    for (let number = 0; number < 120; number++) {
+      seen.push(await record(network.transport(publicKeyOf(number)), HELLO))
+      await clock.runFor(number % 7)
+    }
+    await clock.runFor(1000)
+    const neighbors = seen.map(({ links }) =>
+      links.map((link) => link.remotePublicKey[0] as number),
+    )
+    for (const list of neighbors) {
+      assert.ok(list.length >= 8 && list.length <= 32, `SEED=${seed}: ${list.length} links`)
+      assert.equal(new Set(list).size, list.length)
+    }
+    const reached = new Set([0])
+    for (const number of reached) for (const next of neighbors[number] ?? []) reached.add(next)
+    assert.equal(reached.size, 120, `SEED=${seed}`)
+  })
+
+  it('does the same again from the same seed', async () => {
+    const run = async (): Promise<string> => {
+      const { clock, network } = makeNetwork({ lossRate: 0.5 }, 42)
+      const seen: Seen[] = []
+      for (let number = 0; number < 40; number++) {
+        seen.push(await record(network.transport(publicKeyOf(number)), HELLO))
+      }
+      await clock.runFor(50)
+      for (const { links } of seen) links.forEach((link, i) => link.send(frameOf(i, 8)))
+      await clock.runFor(50)
+      return JSON.stringify(seen.map(({ links, frames }) => [links.length, frames.map(String)]))
+    }
+    assert.equal(await run(), await run())
+  })
+
+  it('takes a frame back when the call is over: who keeps it must copy', async () => {
+    const { clock, network } = makeNetwork()
+    const kept: Uint8Array[] = []
+    const a = await record(network.transport(publicKeyOf(1)), HELLO)
+    const onframe = (frame: Uint8Array): number => kept.push(frame)
+    await record(network.transport(publicKeyOf(2)), HELLO, { onframe })
+    await clock.runFor(100)
+    ;(a.links[0] as Link).send(Uint8Array.of(1, 2, 3))
+    await clock.runFor(100)
+    assert.notDeepEqual(kept, [Uint8Array.of(1, 2, 3)])
+  })
+
+  it('lets a banned key in again after an hour', async () => {
+    const { clock, network } = makeNetwork()
+    const a = await record(network.transport(publicKeyOf(1)), HELLO)
+    await record(network.transport(publicKeyOf(2)), HELLO)
+    await clock.runFor(100)
+    ;(a.links[0] as Link).close({ ban: true })
+    await clock.runFor(3_590_000)
+    network.heal(publicKeyOf(1), publicKeyOf(2))
+    await clock.runFor(5_000)
+    assert.equal(a.links.length, 1)
+    await clock.runFor(10_000)
+    network.heal(publicKeyOf(1), publicKeyOf(2))
+    await clock.runFor(5_000)
+    assert.equal(a.links.length, 2)
+  })
+})

@@ -1,0 +1,121 @@
+/** src/keys/uri.ts: what is accepted and refused is in test/vectors/uris.json; here is the rest. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { isShoalError } from '../../src/errors.ts'
+import { toAddress } from '../../src/keys/block.ts'
+import { checkName, formatUri, formatUrn, parseUri } from '../../src/keys/uri.ts'
+import type { ContentUri } from '../../src/keys/uri.ts'
+import { keyStream } from '../reference/chacha20.ts'
+import { parse } from '../reference/uri.ts'
+import { toBase64url } from '../reference/text.ts'
+import { seedOf } from '../vectors/vector.ts'
+
+const URI: ContentUri = {
+  type: 'chk',
+  reference: toAddress(keyStream(seedOf('reference'), 32)),
+  readKey: keyStream(seedOf('read key'), 32),
+  level: 0,
+  kind: 'bare',
+  name: undefined,
+}
+
+test('what is formatted is read back, with and without a name, at each level', () => {
+  const names = [
+    undefined,
+    'film.webm',
+    'a b',
+    'ein Fürst',
+    '鱼🐟',
+    '100%',
+    '%2F',
+    'a?b#c',
+    "!*'()",
+    '...',
+    '@,~',
+  ]
+  for (const name of names) {
+    for (const level of [0, 1, 2, 3, 4, 5]) {
+      const uri = { ...URI, level, name }
+      assert.deepEqual(parseUri(formatUri(uri)), uri)
+      assert.deepEqual(parseUri(formatUrn(uri)), uri)
+    }
+    const manifest = { ...URI, kind: 'manifest' as const, name }
+    assert.deepEqual(parseUri(formatUri(manifest)), manifest)
+  }
+})
+
+test('what is formatted is what the reference calls canonical', () => {
+  for (const name of [undefined, "a film! *'()~.webm", '鱼🐟']) {
+    const uri = { ...URI, level: 2, name }
+    const parsed = parse(formatUri(uri))
+    assert.ok(parsed.type === 'chk')
+    assert.equal(formatUri(uri), parsed.canonical)
+    assert.equal(formatUrn(uri), parsed.urn)
+  }
+})
+
+test('a canonical URI is plain ASCII that a path of a URL carries unchanged', () => {
+  const uri = formatUri({ ...URI, name: 'ein Fürst?#[]{}|^`\'<>"' })
+  assert.equal(new URL(`/${uri}`, 'http://127.0.0.1:8888').pathname, `/${uri}`)
+})
+
+test('a manifest has no URN', () => {
+  assert.throws(() => formatUrn({ ...URI, kind: 'manifest' }), RangeError)
+})
+
+test('an error never repeats the key', () => {
+  const secret = toBase64url(URI.readKey)
+  const key = formatUri({ ...URI, name: 'private.txt' })
+  const wrong = [
+    key.replace('CHK', 'chk'),
+    `${key}/more`,
+    `${key}%`,
+    key.replace(secret, `${secret}A`),
+  ]
+  for (const text of wrong) {
+    assert.throws(
+      () => parseUri(text),
+      (error) =>
+        isShoalError(error) &&
+        !error.message.includes(secret) &&
+        !error.message.includes('private'),
+    )
+  }
+})
+
+test('what is parsed has bytes of its own, of the right length', () => {
+  for (const text of [formatUri(URI), formatUrn(URI)]) {
+    const uri = parseUri(text)
+    assert.ok(uri.type === 'chk')
+    assert.equal(uri.reference.length, 32)
+    assert.equal(uri.readKey.length, 32)
+    assert.equal(
+      uri.readKey.byteLength,
+      uri.readKey.buffer.byteLength,
+      'no view of a larger secret',
+    )
+  }
+})
+
+test('checkName names the part that it was asked about', () => {
+  checkName('title', 'a film')
+  for (const name of [
+    '',
+    '.',
+    '..',
+    'a/b',
+    'a\\b',
+    'a\u0000',
+    'a\u009f',
+    'n'.repeat(256),
+    '\udc00',
+  ]) {
+    assert.throws(
+      () => {
+        checkName('title', name)
+      },
+      (error) => isShoalError(error) && error.code === 'E_URI' && error.message.includes('title'),
+    )
+  }
+})
