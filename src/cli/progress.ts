@@ -30,7 +30,7 @@ export function createProgress(
       if (!isLast && performance.now() - drawnAt < REDRAW_MS) return
       drawnAt = performance.now()
       const line = `${label} ${formatBar(done, total)} ${amount(done, total)}`
-      stream.write(`\r\u001b[K${line.slice(0, (stream.columns ?? FALLBACK_COLUMNS) - 1)}`)
+      stream.write(`\r\u001b[K${line.slice(0, (stream.columns || FALLBACK_COLUMNS) - 1)}`)
     },
     clear() {
       if (Number.isFinite(drawnAt)) stream.write('\r\u001b[K')

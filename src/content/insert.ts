@@ -48,9 +48,9 @@ export interface Inserted {
   readonly insertId: number
 }
 
-/** Type that a name gives, or undefined. */
+/** Type that a name's extension gives, or undefined. The slash: `mime` takes a bare `html` for an extension. */
 export function typeOfName(name: string | undefined): string | undefined {
-  return name === undefined ? undefined : (mime.getType(name) ?? undefined)
+  return name === undefined ? undefined : (mime.getType(`/${name}`) ?? undefined)
 }
 
 /**

@@ -37,10 +37,13 @@ export async function openDataDir(path: string, plan: DiskPlan): Promise<DataDir
   const index = await openRocksIndex(folder, {
     writeBufferBytes: plan.writeBufferBytes,
     maxBytes: plan.indexBytes,
+    maxManifestBytes: plan.manifestBytes,
   })
   try {
     const keys = deriveSealKeys(await loadSecret(path))
-    return { keys, index, slab: await openSlab(join(path, SLAB_FILE), plan.slots) }
+    const slab = await openSlab(join(path, SLAB_FILE), plan.slots)
+    await syncFolder(path)
+    return { keys, index, slab }
   } catch (error) {
     await index.close()
     throw toStoreError(error)
@@ -81,7 +84,6 @@ async function createSecret(path: string, file: string): Promise<Uint8Array> {
   await rm(draft, { force: true })
   await writeSynced(draft, secret)
   await rename(draft, file)
-  await syncFolder(path)
   return secret
 }
 
@@ -95,7 +97,7 @@ async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Makes a rename last; where folders cannot be opened (Windows) the file system does so itself. */
+/** Makes new names last; where folders cannot be opened (Windows) the file system does so itself. */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r').catch(() => undefined)
   if (handle === undefined) return

@@ -6,7 +6,7 @@ import { BLOCK_BYTES, sequenceOf, signedAddress, supersedes } from '../keys/bloc
 import type { Address, Home } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
 import type { DiskCore, Held, SlotContent } from './disk-core.ts'
-import { findHeld, findRecord, readSlot } from './disk-core.ts'
+import { findRecord, holdEntries, readSlot } from './disk-core.ts'
 import { withRoom } from './disk-eviction.ts'
 import { waitForCommit, writeSlot } from './disk-write.ts'
 import { walkStore } from './disk-walk.ts'
@@ -111,9 +111,8 @@ export class DiskBlocks implements BlockStore {
     signal?.throwIfAborted()
     const isSigned = equals(signedAddress(block.subarray(0, 32)), address)
     // a signed block waiting in the outbox is nobody's business until it is pushed (threat model)
-    const held = await findHeld(this.#core, address, !isSigned)
+    const held = await holdEntries(this.#core, address, !isSigned)
     if (held === undefined) return this.#putNew(request, isSigned)
-    this.#core.table.hold(held.slot)
     try {
       const order = isSigned ? await this.#compare(request, held) : 'same'
       if (order === 'older') return 'older'
@@ -214,13 +213,15 @@ export class DiskBlocks implements BlockStore {
   /** A slot that does not open: its entries go, and so does the slot unless the outbox has it too. */
   #dropUnreadable(address: Address, content: SlotContent): Promise<void> {
     const { lock, table, group } = this.#core
-    return lock.run(mapKey(address), async () => {
-      const held = await findHeld(this.#core, address, false)
-      if (held === undefined || held.generation !== content.generation) return
-      if ((await readSlot(this.#core, address, held)) !== undefined) return
-      if (!table.isCurrent(held)) return // evicted meanwhile
-      for (const entry of held.homes) if (entry !== undefined) group.delete(entry.key)
-      table.releaseAreas(held.slot)
+    return lock.runAlways(mapKey(address), async () => {
+      const held = await holdEntries(this.#core, address, false)
+      if (held === undefined) return
+      const isSame = held.slot === content.slot && held.generation === content.generation
+      if (isSame && (await readSlot(this.#core, address, held)) === undefined) {
+        for (const entry of held.homes) if (entry !== undefined) group.delete(entry.key)
+        table.releaseAreas(held.slot)
+      }
+      table.letGo(held.slot)
     })
   }
 

@@ -56,6 +56,8 @@ export interface Held extends SlotContent {
   readonly homes: readonly (HeldEntry | undefined)[]
 }
 
+/** A damaged index entry is never found: after this many tries the others have to do. */
+const LOOKUP_TRIES = 3
 const HOMES: readonly Home[] = [0, 1, 2]
 
 /** Keys of an address in store and cache, by home. */
@@ -110,8 +112,11 @@ export async function findRecord(
   return (await readRecords(core, keys)).find((record) => record !== undefined)
 }
 
-/** All entries of `address`; with `shared`, its slot in the outbox where the areas have none. */
-export async function findHeld(
+/**
+ * All entries of `address`; with `shared`, its slot in the outbox where the areas have none. The slot
+ * is on hold: call `table.letGo`. For callers that have the lock of the address.
+ */
+export async function holdEntries(
   core: DiskCore,
   address: Address,
   shared: boolean,
@@ -119,14 +124,37 @@ export async function findHeld(
   const keys = homeKeys(core, address)
   const holder = shared ? core.ledger.holder(address) : undefined
   if (holder !== undefined) keys.push(outboxKey(core.keys, holder, address))
-  const records = await readRecords(core, keys)
-  const entries = records.map((record, i) =>
-    record === undefined ? undefined : { key: keys[i] as IndexKey, record },
-  )
+  for (let tries = 1; ; tries++) {
+    const held = toHeld(core, keys, await readRecords(core, keys))
+    if (held === undefined) return undefined
+    // an eviction may have come between the disk's answer and now: then the counts differ
+    if (tries < LOOKUP_TRIES && !isComplete(core, held)) continue
+    core.table.hold(held.slot)
+    return held
+  }
+}
+
+function toHeld(
+  core: DiskCore,
+  keys: readonly IndexKey[],
+  records: readonly (IndexRecord | undefined)[],
+): Held | undefined {
+  const entries = keys.map((key, i) => {
+    const record = current(core, records[i])
+    return record === undefined || core.group.peek(key) === null ? undefined : { key, record }
+  })
   const any = entries.find((entry) => entry !== undefined)?.record
   if (any === undefined) return undefined
   const { slot, generation, nonce, tag, sequence } = any
   return { slot, generation, nonce, tag, sequence, homes: entries.slice(0, HOMES.length) }
+}
+
+function isComplete({ table }: DiskCore, { slot, homes }: Held): boolean {
+  const found = (area: string): number =>
+    homes.filter((entry) => entry?.record.area === area).length
+  return (
+    table.count(slot, 'store') === found('store') && table.count(slot, 'cache') === found('cache')
+  )
 }
 
 /** The block in a slot; undefined where it does not open or cannot be read. */

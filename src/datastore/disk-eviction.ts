@@ -37,7 +37,9 @@ export async function withRoom<T>(
 ): Promise<T | undefined> {
   const claimed = hasRoom(core, use) ? claim() : undefined
   if (claimed !== undefined) return claimed
-  return core.evicting.run(use === 'store' ? 'store' : 'cache', () => makeRoom(core, use, claim))
+  return core.evicting.runAlways(use === 'store' ? 'store' : 'cache', () =>
+    makeRoom(core, use, claim),
+  )
 }
 
 async function makeRoom<T>(
@@ -46,9 +48,10 @@ async function makeRoom<T>(
   claim: () => T | undefined,
 ): Promise<T | undefined> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const claimed = hasRoom(core, use) ? claim() : undefined
+    const isRoom = hasRoom(core, use)
+    const claimed = isRoom ? claim() : undefined
     if (claimed !== undefined) return claimed
-    if (core.table.hasLimbo) await core.group.commit()
+    if (isRoom && core.table.hasLimbo) await core.group.commit()
     else if (!(await evictFor(core, use))) return undefined
   }
   return undefined

@@ -8,7 +8,7 @@ import { sequenceOf, signedAddress } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
 import type { DiskCore, SlotContent } from './disk-core.ts'
-import { findHeld, readRecords, readSlot } from './disk-core.ts'
+import { holdEntries, readRecords, readSlot } from './disk-core.ts'
 import { withRoom } from './disk-eviction.ts'
 import { waitForCommit, writeSlot } from './disk-write.ts'
 import { insertKey, outboxKey } from './keyspace.ts'
@@ -109,7 +109,7 @@ export class DiskOutbox implements Outbox {
     return gate.run(undefined, async () => {
       if (!ledger.isOpen(insertId) || this.#committing.has(insertId)) return
       for (const address of ledger.discard(insertId)) {
-        await lock.run(mapKey(address), () => this.#drop(insertId, address))
+        await lock.runAlways(mapKey(address), () => this.#drop(insertId, address))
       }
     })
   }
@@ -139,7 +139,7 @@ export class DiskOutbox implements Outbox {
     const { gate, ledger, lock, group } = this.#core
     const { insertId, address } = entry
     return gate.run(undefined, () =>
-      lock.run(mapKey(address), async () => {
+      lock.runAlways(mapKey(address), async () => {
         const homesLeft = ledger.homeDone(insertId, address, home)
         if (homesLeft === undefined) return
         if (homesLeft.length === 0) {
@@ -188,9 +188,8 @@ export class DiskOutbox implements Outbox {
     const { table } = this.#core
     const isSigned = equals(signedAddress(block.subarray(0, 32)), address)
     // an edition on its way out must not change when another comes in, nor show before its time
-    const held = isSigned ? undefined : await findHeld(this.#core, address, true)
+    const held = isSigned ? undefined : await holdEntries(this.#core, address, true)
     if (held === undefined) return writeSlot(this.#core, 'outbox', address, block)
-    table.hold(held.slot)
     try {
       // the cache gives up a slot for the entry as if it were a new one: it may become one
       return await withRoom(this.#core, 'outbox', () => {
@@ -243,7 +242,7 @@ export class DiskOutbox implements Outbox {
 
   #dropUnreadable(insertId: number, address: Address): Promise<void> {
     const { lock, ledger, logger } = this.#core
-    return lock.run(mapKey(address), async () => {
+    return lock.runAlways(mapKey(address), async () => {
       if (!ledger.has(insertId, address)) return
       logger.warn('store: a block of an insert cannot be read any more')
       ledger.remove(insertId, address)

@@ -26,15 +26,15 @@ export async function writeSlot(
     return taken
   })
   if (tenure === undefined) return undefined
-  const { sealed, nonce, tag } = sealSlot(core.keys, address, block)
   try {
+    const { sealed, nonce, tag } = sealSlot(core.keys, address, block)
     await core.slab.write(tenure.slot, sealed)
+    return { ...tenure, nonce, tag }
   } catch (error) {
     table.release(tenure.slot, use)
     table.doneWriting(tenure.slot)
     throw error
   }
-  return { ...tenure, nonce, tag }
 }
 
 /** Waits while too many changes are queued; rejects with the disk's error. */

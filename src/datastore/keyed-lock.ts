@@ -4,7 +4,7 @@
  */
 import { ShoalError } from '../errors.ts'
 
-/** Most tasks that hold or wait for a lock; each may carry a block, so this is 128 MiB of blocks. */
+/** More tasks than this are refused: each may carry a block, and these are 128 MiB of blocks. */
 const MAX_TASKS = 4096
 
 export class KeyedLock {
@@ -15,6 +15,11 @@ export class KeyedLock {
   /** Runs `task` when all earlier ones of `name` are done. @throws ShoalError E_BUSY over MAX_TASKS. */
   async run<T>(name: string, task: () => Promise<T>): Promise<T> {
     if (this.#tasks >= MAX_TASKS) throw new ShoalError('E_BUSY', 'the store has too much to do')
+    return this.runAlways(name, task)
+  }
+
+  /** The same for what must not be refused: tasks without a block, or within one that was let in. */
+  async runAlways<T>(name: string, task: () => Promise<T>): Promise<T> {
     this.#tasks++
     const running = (this.#tails.get(name) ?? Promise.resolve()).then(task)
     const tail = running.then(nothing, nothing)

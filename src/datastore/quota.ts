@@ -26,8 +26,9 @@ export interface Shares {
 
 export interface DiskPlan extends Shares {
   readonly writeBufferBytes: number
-  /** Bytes set aside for the index directory. */
+  /** Bytes set aside for the index directory, and within them for its manifest. */
   readonly indexBytes: number
+  readonly manifestBytes: number
 }
 
 /** 70 % store, 30 % cache, of which the outbox takes at most half. */
@@ -46,6 +47,8 @@ export function sharesOf(slots: number): Shares {
 const INDEX_BYTES_PER_SLOT = 1024
 /** Manifest 4 MiB, write-ahead logs and level 0 (measured: §11.4), and room for a compaction. */
 const INDEX_FIXED_BYTES = { small: 20 * MIB, large: 48 * MIB }
+/** RocksDB takes space for its manifest in steps of this size; one is enough for 19,000 flushes. */
+const MANIFEST_BYTES = 4 * MIB
 /** `store.key`, other small files of the node, directories. */
 const OTHER_BYTES = 4 * MIB
 
@@ -59,5 +62,6 @@ export function planOf(storeBytes: number): DiskPlan {
     ...shares,
     writeBufferBytes: isLarge ? 4 * MIB : MIB,
     indexBytes: fixed + shares.slots * INDEX_BYTES_PER_SLOT,
+    manifestBytes: MANIFEST_BYTES,
   }
 }

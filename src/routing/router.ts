@@ -233,11 +233,12 @@ export class Router {
 
   /** The open fetch that is the same and at least as fresh, or a new one. */
   #fetchFor(target: FetchTarget): Fetch {
+    const nameOfAll = `${mapKey(target.address)}${target.home}`
     for (let freshness = target.freshness; freshness <= 2; freshness++) {
-      const open = this.#fetches.get(fetchKey({ ...target, freshness }))
+      const open = this.#fetches.get(`${nameOfAll}${freshness}`)
       if (open !== undefined) return open
     }
-    const name = fetchKey(target)
+    const name = `${nameOfAll}${target.freshness}`
     const fetch = new Fetch(this.#context, target, () => {
       this.#fetches.delete(name)
     })
@@ -316,8 +317,4 @@ export class Router {
       else request.insert.senderLost()
     }
   }
-}
-
-function fetchKey({ address, home, freshness }: FetchTarget): string {
-  return `${mapKey(address)}${home}${freshness}`
 }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
+import { openRocksIndex } from '../../src/datastore/rocks-index.ts'
 import { BLOCK_BYTES } from '../../src/keys/block.ts'
 import type { Home } from '../../src/keys/block.ts'
 import {
@@ -124,6 +125,25 @@ test('disk store: puts are refused while the index cannot be written', async (t)
   assert.ok(await store.blocks.get(contentBlock(0).address), 'what waits can be read')
   fails = false
   assert.equal(await put(store, contentBlock(1000)), 'stored')
+})
+
+test('disk store: goes on while its index is opened again to cut the manifest', async (t) => {
+  const path = await folder(t)
+  const limits = { writeBufferBytes: MIB, maxBytes: 64 * MIB, maxManifestBytes: 0 }
+  await mkdir(join(path, 'index'))
+  const index = await openRocksIndex(join(path, 'index'), limits)
+  const key = (i: number): Uint8Array => Uint8Array.of(i, i)
+  const reads: Promise<void>[] = []
+  for (let i = 0; i < 50; i++) {
+    await index.write([{ key: key(i), value: key(i) }])
+    const read = index.getMany([key(i), key(200)])
+    reads.push(read.then(([value]) => assert.equal(value?.[0], i)))
+  }
+  await Promise.all(reads)
+  assert.equal((await index.range({}, 100)).length, 50)
+  const manifests = (await readdir(join(path, 'index'))).filter((name) => name.includes('MANIFEST'))
+  assert.notEqual(manifests[0], 'MANIFEST-000005', 'not the first one')
+  await index.close()
 })
 
 test('disk store: a thousand puts at once are all stored', async (t) => {

@@ -192,7 +192,7 @@ async function damageSlab(path: string): Promise<void> {
 }
 
 async function entriesIn(path: string): Promise<{ key: Uint8Array; value: Uint8Array }[]> {
-  const limits = { writeBufferBytes: MIB, maxBytes: 64 * MIB }
+  const limits = { writeBufferBytes: MIB, maxBytes: 64 * MIB, maxManifestBytes: 64 * MIB }
   const index = await openRocksIndex(join(path, 'index'), limits)
   const entries = await index.range({}, 10_000)
   await index.close()

@@ -14,8 +14,11 @@ import { MAX_OPEN_PER_PEER } from '../peers.ts'
 import type { DriverCounters } from './counters.ts'
 import type { Link } from './transport.ts'
 
-/** Requests of one link looked up in the store at the same time: enough to keep a disk busy. */
-const MAX_LOOKUPS = 16
+/**
+ * Requests of one link that are looked up or whose block waits to leave, 1 MiB: enough to keep a disk
+ * and a link busy, and no more than that for a peer that reads slowly.
+ */
+const MAX_LOOKUPS = 32
 /** Blocks queued on one link, 4 MiB; a further FOUND leaves as OVERLOAD, a further DATA as CANCEL. */
 const MAX_QUEUED_BLOCKS = 128
 
@@ -81,7 +84,6 @@ export class PeerLink {
   drained(): void {
     this.#isDrained = true
     this.#pump()
-    this.#lookUpNext()
   }
 
   /** The peer broke the protocol. */
@@ -107,7 +109,9 @@ export class PeerLink {
 
   #nextBlockFrame(): Uint8Array | undefined {
     const message = this.#blocks.shift()
-    return message === undefined ? undefined : encodeMessage(message)
+    if (message === undefined) return undefined
+    this.#lookUpNext()
+    return encodeMessage(message)
   }
 
   #received(message: Message): void {
@@ -169,9 +173,9 @@ export class PeerLink {
     this.#lookUpNext()
   }
 
-  /** Takes requests only while the link is drained: a peer that reads slowly is served slowly. */
+  /** Takes requests only as their answers leave: a peer that reads slowly is served slowly. */
   #lookUpNext(): void {
-    while (this.#running < MAX_LOOKUPS && this.#isDrained && !this.#isClosed) {
+    while (this.#running + this.#blocks.length < MAX_LOOKUPS && !this.#isClosed) {
       const next = this.#requests.values().next()
       if (next.done === true) return
       this.#requests.delete(next.value.id)

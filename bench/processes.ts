@@ -1,0 +1,149 @@
+/**
+ * Nodes as processes, for benchmarks: started from the built program on loopback, ended by id.
+ * @module
+ */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { get, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+
+const MAIN = 'dist/cli/main.js'
+
+export interface NodeProcess {
+  readonly url: string
+  readonly child: ChildProcess
+  /** Most memory the process ever had, bytes. */
+  peakRssBytes(): Promise<number>
+  stop(): Promise<void>
+}
+
+/** A private network: its entry point, and nodes that come and go. */
+export async function startNetwork() {
+  const entry = await start(['bootstrap', '--port', '0'], 'bootstrap ')
+  const folders: string[] = []
+  const nodes = new Set<NodeProcess>()
+  return {
+    async add(storeSize: string): Promise<NodeProcess> {
+      const dataDir = await mkdtemp(join(tmpdir(), 'shoal-bench-'))
+      folders.push(dataDir)
+      const network = [
+        '--network',
+        'bench',
+        '--bootstrap',
+        entry.word,
+        '--listen-host',
+        '127.0.0.1',
+      ]
+      const store = ['--data-dir', dataDir, '--store-size', storeSize, '--port', '0']
+      const { child, word } = await start(['start', ...store, ...network], 'gateway ')
+      const node: NodeProcess = {
+        url: word,
+        child,
+        peakRssBytes: async () => {
+          const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
+          return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) * 1024
+        },
+        stop: async () => {
+          nodes.delete(node)
+          await end(child)
+        },
+      }
+      nodes.add(node)
+      return node
+    },
+    async stop(): Promise<void> {
+      for (const node of nodes) await node.stop()
+      await end(entry.child)
+      for (const folder of folders) await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function start(args: string[], prefix: string) {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith(prefix)) return { child, word: line.slice(prefix.length) }
+  }
+  throw new Error(`${args[0]} ended before it served`)
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return
+  const exit = once(child, 'exit')
+  child.kill('SIGTERM')
+  await exit
+}
+
+/** Uploads what `pieces` gives; resolves to the key's path when the node has it all. */
+export async function put(node: NodeProcess, pieces: Iterable<Uint8Array>) {
+  const upload = request(new URL('api/v1/insert', node.url), { method: 'POST' })
+  const response = once(upload, 'response')
+  await pipeline(Readable.from(pieces), upload)
+  const [answer] = await response
+  answer.resume()
+  const status = /<([^>]*)>/.exec(answer.headers.link ?? '')?.[1] ?? ''
+  return { path: String(answer.headers.location), status }
+}
+
+/** Waits until every block of the insert has its copies. */
+export async function awaitSpread(node: NodeProcess, status: string): Promise<void> {
+  for (;;) {
+    const answer = (await (await fetch(new URL(status, node.url))).json()) as {
+      blocks: number
+      spreadBlocks: number
+    }
+    if (answer.blocks === answer.spreadBlocks) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+export async function awaitPeers(node: NodeProcess, count: number): Promise<void> {
+  for (;;) {
+    const status = (await (await fetch(new URL('api/v1/status', node.url))).json()) as {
+      peers: number
+    }
+    if (status.peers >= count) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+/** Downloads and throws away. */
+export async function download(node: NodeProcess, path: string) {
+  const startMs = performance.now()
+  const [response] = await once(get(new URL(path, node.url)), 'response')
+  if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`)
+  let bytes = 0
+  let firstByteMs = 0
+  for await (const piece of response) {
+    if (bytes === 0) firstByteMs = performance.now() - startMs
+    bytes += piece.length
+  }
+  return { bytes, firstByteMs, ms: performance.now() - startMs }
+}
+
+/** `bytes` of data that does not compress and does not repeat, made as it is asked for. */
+export function* freshBytes(bytes: number): Generator<Uint8Array> {
+  const piece = new Uint8Array(65_536)
+  for (let index = 0; index < piece.length; index++) piece[index] = (index * 2_654_435_761) >>> 13
+  for (let at = 0; at < bytes; at += piece.length) {
+    const copy = piece.slice(0, Math.min(piece.length, bytes - at))
+    new DataView(copy.buffer).setFloat64(0, at + Math.random())
+    if (copy.length > 32_776) new DataView(copy.buffer).setFloat64(32_768, at + Math.random())
+    yield copy
+  }
+}
+
+/** One JSON line on stdout. */
+export function report(line: Record<string, unknown>): void {
+  console.log(JSON.stringify(line))
+}
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+}

@@ -1,0 +1,88 @@
+/** @module */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import request from 'supertest'
+
+import { createApp } from '../../src/gateway/app.ts'
+import { silentLogger } from '../../src/runtime.ts'
+import { createFakeNode } from '../helpers/fake-node.ts'
+
+function gateway() {
+  const node = createFakeNode()
+  return { node, agent: request(createApp({ node, logger: silentLogger })) }
+}
+
+const PASTED: readonly ((uri: string) => string)[] = [
+  (uri) => uri,
+  (uri) => `  ${uri}\n`,
+  (uri) => `/${uri}`,
+  (uri) => `freenet:${uri}`,
+  (uri) => `shoal:${uri}`,
+  (uri) => uri.replace('@', '%40').replaceAll(',', '%2C'),
+  (uri) => decodeURIComponent(uri),
+  (uri) => `http://localhost:8888/${uri}`,
+  (uri) => `http://127.0.0.1:1234/${uri}`,
+  (uri) => `http://[::1]:1234/${uri}`,
+  (uri) => `https://gateway.example/${uri}`,
+  (uri) => `localhost:8888/${uri}`,
+  (uri) => `http://127.0.0.1:8888/freenet:${uri.replace('@', '%40')}?download#top`,
+]
+
+for (const paste of PASTED) {
+  test(`pasting ${paste('CHK@…/a%20b.txt').trim()} goes to the key`, async () => {
+    const { agent, node } = gateway()
+    const uri = node.add('x', { name: 'a b.txt' })
+    const { status, headers } = await agent
+      .get('/')
+      .query({ key: paste(uri) })
+      .redirects(0)
+    assert.equal(status, 303)
+    assert.equal(headers['location'], `/${uri}`)
+  })
+}
+
+test('pasting a URN goes to the URN', async () => {
+  const { agent, node } = gateway()
+  const urn = node.add('x', { bare: true })
+  for (const pasted of [urn, `http://localhost:8888/${urn}`, `freenet:${urn}`]) {
+    const { headers } = await agent.get('/').query({ key: pasted }).redirects(0)
+    assert.equal(headers['location'], `/${urn}`)
+  }
+})
+
+const NOT_KEYS = [
+  ['', 400],
+  ['   ', 400],
+  ['hello', 400],
+  ['CHK@', 400],
+  ['http://evil.example/', 400],
+  ['//evil.example/', 400],
+  ['https://evil.example/x@y', 400],
+  ['javascript:alert(1)', 400],
+  ['SSK@abc', 400],
+  ['KSK@gpl.txt', 501],
+] as const
+
+for (const [pasted, status] of NOT_KEYS) {
+  test(`pasting "${pasted}" is answered ${status}, with a page and no redirect`, async () => {
+    const { agent } = gateway()
+    const response = await agent
+      .get('/')
+      .query({ key: pasted })
+      .set('Accept', 'text/html')
+      .redirects(0)
+    assert.equal(response.status, status)
+    assert.equal(response.headers['location'], undefined)
+    assert.match(response.text, /<h1>/)
+  })
+}
+
+test('the start page is there, with its form for browsers without scripts', async () => {
+  const { agent } = gateway()
+  const { status, text, headers } = await agent.get('/')
+  assert.equal(status, 200)
+  assert.match(headers['content-type'] ?? '', /^text\/html/)
+  assert.match(text, /<form action="\/" method="get"/)
+  assert.equal((await agent.post('/')).status, 405)
+})

@@ -1,0 +1,165 @@
+/**
+ * The program as people start it: real processes, on loopback.
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+
+interface Program {
+  readonly child: ChildProcess
+  readonly lines: readonly string[]
+  readonly stderr: () => string
+  /** Resolves with the first line of stdout that matches; rejects when the program ends before. */
+  line(pattern: RegExp): Promise<string>
+  /** Exit code, -1 where a signal ended it. */
+  readonly ended: Promise<number>
+}
+
+let folder = ''
+const running = new Set<ChildProcess>()
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'shoal-cli-swarm-'))
+})
+after(async () => {
+  for (const child of running) child.kill('SIGKILL')
+  await rm(folder, { recursive: true, force: true })
+})
+
+function shoal(...argv: string[]): Program {
+  const child = spawn(process.execPath, [MAIN, ...argv], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TMPDIR: folder },
+  })
+  running.add(child)
+  const lines: string[] = []
+  let stderr = ''
+  child.stderr.on('data', (part: Buffer) => (stderr += part.toString()))
+  const reader = createInterface({ input: child.stdout })
+  reader.on('line', (line) => lines.push(line))
+  const ended = once(child, 'close').then(([code]) => {
+    running.delete(child)
+    return typeof code === 'number' ? code : -1
+  })
+  const line = async (pattern: RegExp): Promise<string> => {
+    for (;;) {
+      const found = lines.find((text) => pattern.test(text))
+      if (found !== undefined) return found
+      const next = await Promise.race([once(reader, 'line').then(() => true), ended])
+      if (next !== true) throw new Error(`ended with ${next} before ${pattern}: ${stderr}`)
+    }
+  }
+  return { child, lines, stderr: () => stderr, line, ended }
+}
+
+function start(name: string, bootstrap: string, ...more: string[]): Program {
+  const where = ['--data-dir', join(folder, name), '--port', '0', '--listen-host', '127.0.0.1']
+  const how = ['--store-size', '64MiB', '--network', 'cli-test', '--bootstrap', bootstrap]
+  return shoal('start', ...where, ...how, ...more)
+}
+
+async function gatewayOf(program: Program): Promise<string> {
+  const line = await program.line(/^gateway /)
+  assert.match(line, /^gateway http:\/\/127\.0\.0\.1:\d+\/$/)
+  return line.slice('gateway '.length)
+}
+
+test('what is put on one node is got on another, and both end when told', async () => {
+  const entry = shoal('bootstrap', '--port', '0')
+  const address = (await entry.line(/^bootstrap /)).slice('bootstrap '.length)
+  const nodes = [start('a', address), start('b', address), start('c', address)]
+  const [one = '', , three = ''] = await Promise.all(nodes.map(gatewayOf))
+  const content = randomBytes(200_000)
+  const path = join(folder, 'a file.bin')
+  await writeFile(path, content)
+
+  const put = shoal('put', path, '--gateway', one)
+  assert.equal(await put.ended, 0, put.stderr())
+  assert.equal(put.lines.length, 1)
+  assert.match(put.lines[0] ?? '', /^CHK@.*\/a%20file\.bin$/)
+
+  const copy = join(folder, 'copy.bin')
+  const get = shoal('get', put.lines[0] ?? '', '-o', copy, '--gateway', three)
+  assert.equal(await get.ended, 0, get.stderr())
+  assert.ok((await readFile(copy)).equals(content))
+
+  const status = shoal('status', '--json', '--gateway', three)
+  assert.equal(await status.ended, 0, status.stderr())
+  assert.ok((JSON.parse(status.lines.join('')) as { peers: number }).peers >= 1)
+
+  for (const program of [...nodes, entry]) {
+    program.child.kill('SIGTERM')
+    assert.equal(await program.ended, 0, program.stderr())
+  }
+})
+
+test('a second node on the same folder, a port in use and a file as folder are one line each', async () => {
+  const node = start('taken', 'none')
+  const gateway = await gatewayOf(node)
+  const port = new URL(gateway).port
+  await writeFile(join(folder, 'a-file'), '')
+  const failing = [
+    start('taken', 'none'),
+    start('other', 'none', '--port', port),
+    start('a-file', 'none'),
+    start(join('a-file', 'below'), 'none'),
+  ]
+  for (const program of failing) {
+    assert.equal(await program.ended, 1, program.stderr())
+    assert.match(program.stderr(), /^shoal start: .*\n$/)
+    assert.equal(program.lines.length, 0)
+  }
+  node.child.kill('SIGTERM')
+  assert.equal(await node.ended, 0, node.stderr())
+})
+
+test('a lone node inserts, says that it has no peers, and reads back what it took', async () => {
+  const node = start('lone', 'none')
+  const gateway = await gatewayOf(node)
+  const path = join(folder, 'lone.txt')
+  await writeFile(path, 'one fish')
+  const waiting = shoal('put', path, '--gateway', gateway)
+  const uri = await waiting.line(/^CHK@/)
+  await once(waiting.child.stderr ?? waiting.child, 'data')
+  assert.match(waiting.stderr(), /no peers/)
+  waiting.child.kill('SIGINT')
+  assert.equal(await waiting.ended, 1)
+  const get = shoal('get', uri, '--gateway', gateway)
+  await get.ended
+  assert.deepEqual(get.lines, ['one fish'])
+  node.child.kill('SIGINT')
+  assert.equal(await node.ended, 0, node.stderr())
+})
+
+test('the demo prints URLs that work, and leaves nothing behind', async () => {
+  const demo = shoal('demo', '--nodes', '3')
+  await demo.line(/Ctrl-C/)
+  const urlOf = (title: string): string =>
+    /http:\S+$/.exec(demo.lines.find((line) => line.trim().startsWith(title)) ?? '')?.[0] ?? ''
+  const page = await fetch(urlOf('page'))
+  assert.equal(page.status, 200)
+  assert.match(page.headers.get('content-type') ?? '', /^text\/html/)
+  assert.match(await page.text(), /<video src="\/CHK@/)
+  const film = await fetch(urlOf('film'), { headers: { range: 'bytes=-1000' } })
+  assert.equal(film.status, 206)
+  assert.equal(film.headers.get('content-type'), 'video/webm')
+  assert.equal((await film.arrayBuffer()).byteLength, 1000)
+  const picture = await fetch(urlOf('picture'))
+  assert.equal(picture.headers.get('content-type'), 'image/jpeg')
+  await picture.arrayBuffer()
+
+  demo.child.kill('SIGINT')
+  assert.equal(await demo.ended, 0, demo.stderr())
+  const left = (await readdir(folder)).filter((name) => name.startsWith('shoal-demo-'))
+  assert.deepEqual(left, [])
+  await assert.rejects(fetch(urlOf('page')))
+})
