@@ -1,0 +1,99 @@
+/**
+ * What the page asks of the gateway (its API, version 1).
+ * @module
+ */
+
+/**
+ * @typedef {object} Inserted
+ * @property {string} uri
+ * @property {string | undefined} statusPath where the spread can be asked for
+ */
+
+/**
+ * @typedef {object} Spread
+ * @property {number} blocks
+ * @property {number} spreadBlocks
+ * @property {number} peers
+ */
+
+/**
+ * @typedef {object} Status
+ * @property {number} peers
+ * @property {{ quotaBytes: number, usedBytes: number }} store
+ * @property {{ pendingBlocks: number }} outbox
+ */
+
+const NO_ANSWER = 'The node does not answer. Is it still running?'
+
+/**
+ * Uploads a file. `onProgress` hears the bytes sent so far. Errors say what is wrong, for people.
+ * @param {File} file
+ * @param {AbortSignal} signal
+ * @param {(sentBytes: number) => void} onProgress
+ * @returns {Promise<Inserted>}
+ */
+export function insert(file, signal, onProgress) {
+  return new Promise((resolve, reject) => {
+    // not fetch: it tells nothing of how much was sent
+    const request = new XMLHttpRequest()
+    request.open('POST', `/api/v1/insert?${new URLSearchParams({ name: file.name })}`)
+    request.upload.addEventListener('progress', (event) => {
+      onProgress(event.loaded)
+    })
+    request.addEventListener('load', () => {
+      if (request.status === 201) resolve(insertedBy(request))
+      else reject(new Error(problemText(request.responseText)))
+    })
+    request.addEventListener('error', () => {
+      reject(
+        new Error('The upload broke off. Is the node still running, and the file still there?'),
+      )
+    })
+    request.addEventListener('abort', () => {
+      reject(new Error('Stopped.'))
+    })
+    signal.addEventListener('abort', () => {
+      request.abort()
+    })
+    request.send(file)
+  })
+}
+
+/**
+ * @param {string} statusPath
+ * @returns {Promise<Spread | undefined>} undefined: the node knows no more of this insert
+ */
+export async function spreadOf(statusPath) {
+  const response = await fetch(statusPath)
+  return response.ok ? await response.json() : undefined
+}
+
+/** @returns {Promise<Status>} */
+export async function status() {
+  const response = await fetch('/api/v1/status')
+  if (!response.ok) throw new Error(problemText(await response.text()))
+  return await response.json()
+}
+
+/**
+ * @param {XMLHttpRequest} request
+ * @returns {Inserted}
+ */
+function insertedBy(request) {
+  const [, statusPath] =
+    /<([^>]+)>; rel="status"/.exec(request.getResponseHeader('Link') ?? '') ?? []
+  return { uri: JSON.parse(request.responseText).uri, statusPath }
+}
+
+/**
+ * The sentence in an answer that is not the one hoped for.
+ * @param {string} body
+ * @returns {string}
+ */
+function problemText(body) {
+  try {
+    return JSON.parse(body).detail ?? NO_ANSWER
+  } catch {
+    return NO_ANSWER
+  }
+}
