@@ -40,7 +40,11 @@ try {
     await awaitPeers(reader, 1)
     const smallFirstBytes = []
     for (const { path } of small) smallFirstBytes.push((await download(reader, path)).firstByteMs)
+    const [readerCpu, holderCpu] = [await reader.cpuSeconds(), await holder.cpuSeconds()]
+    const ownCpu = process.cpuUsage()
     const { bytes, ms, firstByteMs } = await download(reader, large.path)
+    const { user, system } = process.cpuUsage(ownCpu)
+    const perBlock = (seconds: number): number => (seconds * 1e6) / (bytes / 32_768)
     const speed = bytes / 1e3 / ms
     ratios.push(speed / rawSpeed)
     report({
@@ -52,6 +56,9 @@ try {
       ratio: speed / rawSpeed,
       firstByteMs,
       smallFirstByteMs: median(smallFirstBytes),
+      readerCpuUsPerBlock: perBlock((await reader.cpuSeconds()) - readerCpu),
+      holderCpuUsPerBlock: perBlock((await holder.cpuSeconds()) - holderCpu),
+      clientCpuUsPerBlock: perBlock((user + system) / 1e6),
       readerPeakRssMB: (await reader.peakRssBytes()) / 1e6,
       holderPeakRssMB: (await holder.peakRssBytes()) / 1e6,
     })

@@ -14,12 +14,16 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 const MAIN = 'dist/cli/main.js'
+/** Linux reports processor time in these, on every machine. */
+const TICKS_PER_SECOND = 100
 
 export interface NodeProcess {
   readonly url: string
   readonly child: ChildProcess
   /** Most memory the process ever had, bytes. */
   peakRssBytes(): Promise<number>
+  /** Processor time it has used, all threads, seconds. */
+  cpuSeconds(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -48,6 +52,11 @@ export async function startNetwork() {
         peakRssBytes: async () => {
           const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
           return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) * 1024
+        },
+        cpuSeconds: async () => {
+          const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8')
+          const fields = stat.slice(stat.lastIndexOf(')')).split(' ')
+          return (Number(fields[12]) + Number(fields[13])) / TICKS_PER_SECOND
         },
         stop: async () => {
           nodes.delete(node)

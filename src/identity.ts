@@ -3,10 +3,11 @@
  * it, so losing it means starting over somewhere else.
  * @module
  */
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ShoalError } from './errors.ts'
 import { randomBytes } from './keys/primitives.ts'
+import { makeFolder } from './make-folder.ts'
 
 const SEED_BYTES = 32
 const FILE = 'node.key'
@@ -15,7 +16,7 @@ const FILE = 'node.key'
 export async function loadIdentitySeed(dataDir: string): Promise<Uint8Array> {
   const path = join(dataDir, FILE)
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await makeFolder(dataDir)
     const seed = await readFile(path).catch(() => undefined)
     if (seed?.length === SEED_BYTES) return seed
     // absent, or cut off while it was first written: nothing depended on it yet

@@ -105,7 +105,8 @@ async function start(given: Arguments, io: Io): Promise<number> {
 function withFolder(error: unknown, dataDir: string): unknown {
   if (!isShoalError(error) || !error.code.startsWith('E_STORE_')) return error
   const reason = systemCode(error.cause)
-  const words = `${error.message}${reason === undefined ? '' : ` (${reason})`} Folder: ${dataDir}`
+  const what = error.message.replace(/\.$/, '')
+  const words = `${dataDir}: ${what}${reason === undefined ? '' : ` (${reason})`}`
   return new CommandError(words, { cause: error })
 }
 

@@ -3,12 +3,13 @@
  * opening index and slab in the right order.
  * @module
  */
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { ShoalError } from '../errors.ts'
 import { STORE_SECRET_BYTES, createStoreSecret, deriveSealKeys } from '../keys/seal.ts'
 import type { SealKeys } from '../keys/seal.ts'
+import { makeFolder } from '../make-folder.ts'
 import type { DiskPlan } from './quota.ts'
 import { openRocksIndex } from './rocks-index.ts'
 import type { Index } from './rocks-index.ts'
@@ -53,7 +54,7 @@ export async function openDataDir(path: string, plan: DiskPlan): Promise<DataDir
 /** RocksDB spins for ever on a folder that it cannot create: create it, and write to it, first. */
 async function probe(path: string, folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeFolder(folder)
     const file = join(folder, 'probe')
     await writeFile(file, '')
     await rm(file)
