@@ -54,7 +54,7 @@ function documents(): string[] {
 
 /** What inline links point at; code is no place for links. */
 function linksIn(markdown: string): string[] {
-  const prose = markdown.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '')
+  const prose = markdown.replace(/^```[\s\S]*?^```/gm, '').replace(/`(?:[^`\n]|\n(?!\n))*`/g, '')
   return [...prose.matchAll(/\]\(\s*<?([^)\s>]+)>?[^)]*\)/g)].map(([, target]) => target ?? '')
 }
 
