@@ -28,7 +28,6 @@ export const ERROR_CODES = {
   E_BUSY: { status: 429, retry: true },
   E_NOT_IMPLEMENTED: { status: 501, retry: false },
   E_MESSAGE_CODEC: { status: 0, retry: false },
-  E_BLOCK_VERIFY: { status: 502, retry: true },
   E_DECODE: { status: 502, retry: false },
   E_TIMEOUT: { status: 504, retry: true },
   E_NO_PEERS: { status: 503, retry: true },

@@ -37,6 +37,7 @@ export const setOwnPageHeaders: RequestHandler = (_request, response, next) => {
   response.setHeader('Content-Security-Policy', OWN_PAGE_POLICY)
   response.setHeader('X-Content-Type-Options', 'nosniff')
   response.setHeader('Referrer-Policy', 'no-referrer')
+  response.setHeader('X-DNS-Prefetch-Control', 'off') // links of hostile pages: no policy stops that
   next()
 }
 

@@ -64,7 +64,7 @@ export class LocalFetch {
 
   #startHome(): void {
     const home = this.#waiting.shift() as Home
-    // 8 or 16 at random, so that what arrives does not tell that it was started here
+    // 8 or 16 at random, as the exit of a stem will draw; by itself it hides no origin
     const credit = this.#context.rng.below(2) === 0 ? MAX_CREDIT / 2 : MAX_CREDIT
     let fetch: Fetch | undefined
     let early: FetchAnswer | undefined

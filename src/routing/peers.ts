@@ -2,7 +2,7 @@
  * The peers that are connected now, and what each owes: enough to choose the next one (spec §9.1).
  * @module
  */
-import { distance } from './position.ts'
+import { RING, distance } from './position.ts'
 import type { PeerId } from './ports.ts'
 
 /**
@@ -52,6 +52,21 @@ export class PeerTable {
   closed(id: PeerId): void {
     const peer = this.#peers.get(id)
     if (peer !== undefined) peer.open--
+  }
+
+  /**
+   * Positions whose blocks belong here: up to the second peer on either side, since home 0 has copies
+   * at the two nearest nodes. The whole ring while fewer than four peers are known.
+   */
+  rangeAround(position: number): { from: number; to: number } {
+    const clockwise = [...this.#peers.values()]
+      .map((peer) => (peer.position - position + RING) % RING)
+      .sort((a, b) => a - b)
+    const [after, before] = [clockwise[1], clockwise.at(-2)]
+    if (clockwise.length < 4 || after === undefined || before === undefined) {
+      return { from: 0, to: RING - 1 }
+    }
+    return { from: (position + before) % RING, to: (position + after) % RING }
   }
 
   /**

@@ -69,6 +69,11 @@ export class Router {
       : undefined
   }
 
+  /** Positions that this node is responsible for, as far as its peers tell. */
+  get range(): { from: number; to: number } {
+    return this.#context.peers.rangeAround(this.#context.position)
+  }
+
   /** Everything that is open: all zero when nothing is under way. */
   get load(): { fetches: number; inserts: number; asked: number; timers: number } {
     return {

@@ -184,6 +184,7 @@ export class Driver {
     })
     this.#links.set(id, peer)
     this.#handle({ type: 'peer-up', peer: id, position })
+    this.#options.store.setRange(this.#router.range)
     for (const listener of this.#peerListeners) listener()
     return {
       onframe: (frame) => {
@@ -196,6 +197,7 @@ export class Driver {
         peer.closed()
         this.#links.delete(id)
         this.#handle({ type: 'peer-down', peer: id })
+        this.#options.store.setRange(this.#router.range)
       },
     }
   }

@@ -19,6 +19,8 @@ import type { Link } from './transport.ts'
  * and a link busy, and no more than that for a peer that reads slowly.
  */
 const MAX_LOOKUPS = 32
+/** Small frames queued on one link, 1 MiB; a peer that lets more pile up does not read, and is cut. */
+const MAX_QUEUED_SMALL = 4096
 /** Blocks queued on one link, 4 MiB; a further FOUND leaves as OVERLOAD, a further DATA as CANCEL. */
 const MAX_QUEUED_BLOCKS = 128
 
@@ -72,13 +74,18 @@ export class PeerLink {
   send(message: Message): void {
     if (this.#isClosed) return
     if (message.type !== 'found' && message.type !== 'data') {
-      this.#small.push(encodeMessage(message))
+      this.#queueSmall(message)
     } else if (this.#blocks.length < MAX_QUEUED_BLOCKS) this.#blocks.push(message)
     else {
       const type = message.type === 'found' ? 'overload' : 'cancel'
-      this.#small.push(encodeMessage({ type, id: message.id }))
+      this.#queueSmall({ type, id: message.id })
     }
     if (this.#isDrained) this.#pump()
+  }
+
+  #queueSmall(message: Message): void {
+    if (this.#small.length >= MAX_QUEUED_SMALL) this.#link.close()
+    else this.#small.push(encodeMessage(message))
   }
 
   drained(): void {
