@@ -4,7 +4,7 @@
  */
 import { signedAddress } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
-import { equals, mapKey } from '../keys/bytes.ts'
+import { equals, mapKey, copyOf } from '../keys/bytes.ts'
 import type { Gate } from './gate.ts'
 import type { OutboxLedger } from './outbox-ledger.ts'
 import type { Abortable, Outbox, OutboxEntry, OutboxInsert } from './store.ts'
@@ -128,7 +128,7 @@ export class MemoryOutbox implements Outbox {
     const name = isSigned ? signedName(insertId, address) : mapKey(address)
     const pin = this.#pins.get(name)
     if (pin !== undefined) pin.entries++
-    else this.#pins.set(name, { address, block: block.slice() as Block, isSigned, entries: 1 })
+    else this.#pins.set(name, { address, block: copyOf(block) as Block, isSigned, entries: 1 })
   }
 
   #unpin(insertId: number, address: Address): void {

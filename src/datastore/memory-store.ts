@@ -7,7 +7,7 @@
 import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES, homePosition, sequenceOf, signedAddress, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
-import { equals, mapKey } from '../keys/bytes.ts'
+import { equals, mapKey, copyOf } from '../keys/bytes.ts'
 import type { Rng } from '../runtime.ts'
 import { checkRange, isInRange, sampleSlots, storeVictim } from './eviction.ts'
 import { Gate } from './gate.ts'
@@ -217,5 +217,5 @@ function storeHomes(homes: readonly (Area | undefined)[]): Home[] {
 
 /** A copy: the caller's bytes are often part of a network buffer twice as large. */
 function toOwnBlock(block: Block): Block {
-  return block.slice() as Block
+  return copyOf(block) as Block
 }

@@ -59,19 +59,20 @@ export function sequenceOf(block: Block): number {
  * RFC 8032 holds: canonical points in the prime-order subgroup only, S < L, sequence < 2^53.
  */
 export function verify(address: Address, block: Block): BlockKind {
-  if (equals(signedAddress(block.subarray(0, 32)), address)) return verifySigned(block)
-  return equals(blake2b256(block), address) ? 'content' : 'invalid'
+  if (equals(blake2b256(block), address)) return 'content'
+  const isSigned = equals(signedAddress(block.subarray(0, 32)), address) && isSignatureValid(block)
+  return isSigned ? 'signed' : 'invalid'
 }
 
-function verifySigned(block: Block): BlockKind {
+function isSignatureValid(block: Block): boolean {
   const publicKey = block.subarray(0, 32)
   const signature = block.subarray(32, 96)
   const signed = concat(SIGNED_LABEL, block.subarray(96))
-  const valid =
+  return (
     readUint64(block, 96) !== undefined &&
     isPrimeOrderPoint(publicKey) &&
     verifyEd25519(signature, signed, publicKey)
-  return valid ? 'signed' : 'invalid'
+  )
 }
 
 /**

@@ -102,7 +102,7 @@ export function encodeMessage(message: Message): Uint8Array {
 
 /**
  * The message in `frame`, or undefined for a type that this version does not know. The block of a
- * FOUND or DATA is a copy. @throws ShoalError E_MESSAGE_CODEC
+ * FOUND or DATA is a view of the frame, all else is copied. @throws ShoalError E_MESSAGE_CODEC
  */
 export function decodeMessage(frame: Uint8Array): Message | undefined {
   if (frame.length === 0) throw malformed('is empty')
@@ -120,7 +120,7 @@ export function decodeMessage(frame: Uint8Array): Message | undefined {
     }
     case 'found':
     case 'data': {
-      const block = copyOf(frame, HEADER_BYTES) as Block
+      const block = frame.subarray(HEADER_BYTES) as Block
       return withTail(state, { type, id, block })
     }
     case 'receipt':

@@ -2,6 +2,7 @@
  * One link of the memory network, seen from both sides: latency, bandwidth, loss, and how it ends.
  * @module
  */
+import { copyOf } from '../../keys/bytes.ts'
 import { MAX_FRAME_BYTES } from './transport.ts'
 import type { Clock, Rng } from '../../runtime.ts'
 import type { Link, LinkHandlers } from './transport.ts'
@@ -10,8 +11,6 @@ import type { Link, LinkHandlers } from './transport.ts'
 const MAX_QUEUED_BYTES = 256 * 1024
 /** Losses are drawn in millionths. */
 const LOSS_SCALE = 1_000_000
-/** What a receiver finds who keeps a frame without a copy. */
-const SCRIBBLE = 0xdd
 
 export interface WireSide {
   readonly publicKey: Uint8Array
@@ -86,7 +85,7 @@ class End {
     if (this.#state !== 'up') return
     this.#handlers = this.side.onlink({
       remotePublicKey: this.#peer.side.publicKey,
-      remoteHandshake: this.#peer.side.handshake.slice(),
+      remoteHandshake: copyOf(this.#peer.side.handshake),
       send: (frame) => this.#send(frame),
       close: ({ ban = false } = {}) => this.#close(ban),
     })
@@ -151,10 +150,9 @@ class End {
   #receive(frame: Uint8Array): void {
     if (this.#state !== 'up' || this.#isSilent) return
     if (frame.length > MAX_FRAME_BYTES) return this.#close(false)
-    // a view that ends with the call, as on a real link
+    // a view into a buffer of its own, as on a real link
     const buffer = new Uint8Array(frame.length + 3)
     buffer.set(frame, 3)
     this.#handlers?.onframe(buffer.subarray(3))
-    buffer.fill(SCRIBBLE)
   }
 }

@@ -23,7 +23,10 @@ export interface Link {
 
 /** Callbacks of one link; the driver returns them when it accepts a link. */
 export interface LinkHandlers {
-  /** One whole frame. Must not throw and must not keep `frame` beyond the call without a copy. */
+  /**
+   * One whole frame. Must not throw. Nobody writes into `frame` afterwards, so a block in it may be
+   * kept without a copy; it may be a view of a larger buffer, so what is small is better copied.
+   */
   onframe(frame: Uint8Array): void
   ondrain(): void
   /** Last call; comes once, also after an own `close()`. */
