@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { NODE_FLAGS } from '../src/cli/package-root.ts'
 
 const MAIN = 'dist/cli/main.js'
 /** Linux reports processor time in these, on every machine. */
@@ -76,7 +77,9 @@ export async function startNetwork() {
 }
 
 async function start(args: string[], prefix: string) {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   for await (const line of createInterface({ input: child.stdout })) {
     if (line.startsWith(prefix)) return { child, word: line.slice(prefix.length) }
   }

@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { NODE_FLAGS } from './package-root.ts'
 import { CommandError } from './failures.ts'
 import { DEFAULT_GATEWAY_HOST, DEFAULT_GATEWAY_PORT, getJson } from './gateway-client.ts'
 import { oneLine } from './io.ts'
@@ -150,7 +151,7 @@ class NodeProcess {
     words.push('--listen-host', HOST, '--bootstrap', bootstrap)
     // A group of its own: Ctrl-C reaches the demo alone, which then ends its nodes in order. The
     // channel ends them where the demo could not.
-    this.#child = spawn(process.execPath, [mainPath(), ...words], {
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, mainPath(), ...words], {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })

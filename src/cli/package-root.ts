@@ -14,3 +14,10 @@ export function packageRoot(): string {
   }
   return folder
 }
+
+/**
+ * Flags that `shoal` starts Node with, as in the first line of `main.ts`. Blocks are short-lived 32 KiB
+ * buffers outside the heap, freed only when the young generation is collected: with 4 MiB for it
+ * instead of 16 that is more often, and a busy node is some 40 MB smaller at the same speed.
+ */
+export const NODE_FLAGS = ['--max-semi-space-size=4']

@@ -1,9 +1,11 @@
 /** @module */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { describeFailure, UsageError } from '../../src/cli/failures.ts'
 import { ShoalError } from '../../src/errors.ts'
+import { NODE_FLAGS } from '../../src/cli/package-root.ts'
 import { runCli } from '../helpers/cli-io.ts'
 
 const COMMANDS = ['start', 'put', 'get', 'status', 'demo', 'bootstrap']
@@ -86,4 +88,9 @@ test('the missing system library is named with its package', () => {
   const cause = new Error('libatomic.so.1: cannot open shared object file')
   const { text } = describeFailure(new Error("Cannot load addon 'x'", { cause }))
   assert.match(text, /apt-get install libatomic1/)
+})
+
+test('the program starts Node with the flags that the demo gives its nodes', () => {
+  const [firstLine] = readFileSync('src/cli/main.ts', 'utf8').split('\n')
+  assert.equal(firstLine, `#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}`)
 })
