@@ -11,6 +11,7 @@ import { insertContent } from './content/insert.ts'
 import { ReadCache } from './content/read-cache.ts'
 import { fetchContent } from './content/serve.ts'
 import { Spreader } from './content/spread.ts'
+import { WindowShares } from './content/window.ts'
 import { openDiskStore } from './datastore/disk-store.ts'
 import { createMemoryStore } from './datastore/memory-store.ts'
 import type { StorePair } from './datastore/store.ts'
@@ -198,6 +199,7 @@ class RunningNode implements Node {
   readonly #spreader: Spreader
   readonly #readCache: ReadCache
   readonly #source: BlockSource
+  readonly #shares = new WindowShares()
   readonly #closing = linkAbort([])
   #closed: Promise<void> | undefined
 
@@ -227,7 +229,12 @@ class RunningNode implements Node {
 
   fetch(uri: ContentUri, options: FetchOptions = {}): Promise<FetchOutcome> {
     const signals = [this.#closing.signal, options.signal]
-    return fetchContent(uri, options, { source: this.#source, clock: this.#clock, signals })
+    return fetchContent(uri, options, {
+      source: this.#source,
+      clock: this.#clock,
+      shares: this.#shares,
+      signals,
+    })
   }
 
   insert(content: AsyncIterable<Uint8Array>, options: InsertOptions = {}): Promise<InsertResult> {

@@ -15,6 +15,7 @@ import type { BlockResult, BlockSource } from './blocks.ts'
 import { decodeManifest } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { Window } from './window.ts'
+import type { WindowShares } from './window.ts'
 
 /** Waits between tries for one leaf, ms: with the routing's own time-outs about 30 s in all. */
 const RETRY_DELAYS_MS = [250, 1000, 4000, 8000]
@@ -29,6 +30,8 @@ export interface FetchContext {
   readonly source: BlockSource
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** Shared by all readers of the node. */
+  readonly shares: WindowShares
 }
 
 /**
@@ -62,13 +65,18 @@ export async function* readSpan(
   }
   const { root } = manifest.body
   const leaves = leavesOf(root, span, context)
-  const window = new Window(leaves, (leaf: Leaf, onTrouble) =>
+  const window = new Window(leaves, context.shares, (leaf: Leaf, onTrouble) =>
     fetchLeaf(leaf, { manifest, root, context, onTrouble }),
   )
-  for (let leaf = await window.next(); leaf !== undefined; leaf = await window.next()) {
-    const base = leaf.index * BLOCK_BYTES
-    const from = Math.max(0, span.first - base)
-    yield leaf.bytes.subarray(from, Math.min(BLOCK_BYTES, span.last + 1 - base))
+  context.shares.enter()
+  try {
+    for (let leaf = await window.next(); leaf !== undefined; leaf = await window.next()) {
+      const base = leaf.index * BLOCK_BYTES
+      const from = Math.max(0, span.first - base)
+      yield leaf.bytes.subarray(from, Math.min(BLOCK_BYTES, span.last + 1 - base))
+    }
+  } finally {
+    context.shares.leave()
   }
 }
 

@@ -6,13 +6,11 @@
 import { ShoalError } from '../errors.ts'
 import type { ContentUri } from '../keys/uri.ts'
 import { FIRST_BYTE_TIMEOUT_MS } from '../options.ts'
-import type { Clock } from '../runtime.ts'
 import { linkAbort } from '../signals.ts'
 import type { LinkedAbort } from '../signals.ts'
 import { MissingBlock } from './blocks.ts'
-import type { BlockSource } from './blocks.ts'
 import { openContent, readSpan } from './fetch.ts'
-import type { Span } from './fetch.ts'
+import type { FetchContext, Span } from './fetch.ts'
 
 /** A range before the size is known (RFC 9110 §14.1.2). */
 export type RequestedRange =
@@ -42,7 +40,7 @@ export type ServeOutcome =
 export async function fetchContent(
   uri: ContentUri,
   options: ServeOptions,
-  context: { source: BlockSource; clock: Clock; signals: readonly (AbortSignal | undefined)[] },
+  context: Omit<FetchContext, 'signal'> & { signals: readonly (AbortSignal | undefined)[] },
 ): Promise<ServeOutcome> {
   const stop = linkAbort(context.signals)
   const timeoutMs = options.timeoutMs ?? FIRST_BYTE_TIMEOUT_MS
@@ -51,8 +49,7 @@ export async function fetchContent(
   })
   try {
     stop.signal.throwIfAborted()
-    const { source, clock } = context
-    return await begin(uri, options, { source, clock, signal: stop.signal, stop })
+    return await begin(uri, options, { ...context, signal: stop.signal, stop })
   } catch (error) {
     end(stop, error)
     if (error instanceof MissingBlock) return error.result
@@ -65,7 +62,7 @@ export async function fetchContent(
 async function begin(
   uri: ContentUri,
   options: ServeOptions,
-  context: { source: BlockSource; clock: Clock; signal: AbortSignal; stop: LinkedAbort },
+  context: FetchContext & { stop: LinkedAbort },
 ): Promise<ServeOutcome> {
   const manifest = await openContent(uri, context)
   const { size, contentType } = manifest
@@ -115,8 +112,9 @@ function streamOf(
           controller.error(asError(error))
         }
       },
-      cancel(reason) {
+      async cancel(reason) {
         end(stop, reason ?? new ShoalError('E_CLOSED', 'The reader has left.'))
+        await pieces.return()
       },
     },
     { highWaterMark: 2 },

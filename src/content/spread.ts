@@ -39,16 +39,25 @@ export class Spreader {
   /** Something came while a pass was running: it is not over. */
   #isStale = false
   #hasFailed = false
+  /** Some block got its copies in this pass: what failed is not the whole network. */
+  #hasProgressed = false
+  #isLongPause = false
   #cancelPause: (() => void) | undefined
 
   constructor(options: SpreaderOptions) {
     this.#options = options
   }
 
-  /** There is a new entry. Cheap, and may be called for each. */
+  /** There is a new entry. Cheap, and may be called for each: it waits for the shortest pause at most. */
   wake(): void {
     this.#isStale = true
-    if (!this.#isRunning && this.#cancelPause === undefined) this.#start()
+    if (this.#isRunning) return
+    if (this.#cancelPause === undefined) this.#start()
+    else if (this.#isLongPause) {
+      this.#cancelPause()
+      this.#pauseMs = FIRST_PAUSE_MS
+      this.#pause()
+    }
   }
 
   /** A peer has come: what failed before may succeed now. */
@@ -77,6 +86,7 @@ export class Spreader {
   /** Walks the outbox, oldest first; entries that come meanwhile are met at the end. */
   async #pass(): Promise<void> {
     this.#hasFailed = false
+    this.#hasProgressed = false
     do {
       this.#isStale = false
       for (const entry of this.#options.outbox.entries()) {
@@ -89,11 +99,17 @@ export class Spreader {
   }
 
   #afterPass(): void {
-    const { outbox, peers, clock } = this.#options
+    const { outbox, peers } = this.#options
     if (this.#stop.signal.aborted || outbox.pendingBlocks === 0 || peers() === 0) return
+    if (this.#hasProgressed) this.#pauseMs = FIRST_PAUSE_MS
+    this.#pause()
+  }
+
+  #pause(): void {
     const pauseMs = this.#pauseMs
+    this.#isLongPause = pauseMs > FIRST_PAUSE_MS
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)
-    this.#cancelPause = clock.after(pauseMs, () => {
+    this.#cancelPause = this.#options.clock.after(pauseMs, () => {
       this.#cancelPause = undefined
       this.#start()
     })
@@ -121,8 +137,12 @@ export class Spreader {
     const pushes = entry.homesLeft.map(async (home) => {
       const copies = await insertBlock(entry.address, block, { home, signal })
       const wanted = Math.min(COPIES[home], peers() + 1)
-      if (copies > 0 && copies >= wanted) await outbox.homeDone(entry, home)
-      else this.#hasFailed = true
+      if (copies === 0 || copies < wanted) {
+        this.#hasFailed = true
+        return
+      }
+      await outbox.homeDone(entry, home)
+      this.#hasProgressed = true
     })
     await Promise.all(pushes)
   }

@@ -11,10 +11,33 @@ const LEAST_WINDOW = 2
 /** 4 MiB for each reader: 14 MB/s at 300 ms a round trip. */
 const MOST_WINDOW = 128
 
+/** Blocks that all readers of a node may have in flight together, 32 MiB. */
+const MOST_FOR_ALL = 1024
+
+/** What the readers of one node share: many, or many that do not read on, get small windows. */
+export class WindowShares {
+  #readers = 0
+
+  /** Most blocks for one reader now. */
+  get most(): number {
+    const share = Math.floor(MOST_FOR_ALL / Math.max(1, this.#readers))
+    return Math.max(LEAST_WINDOW, Math.min(MOST_WINDOW, share))
+  }
+
+  enter(): void {
+    this.#readers++
+  }
+
+  leave(): void {
+    this.#readers--
+  }
+}
+
 export class Window<Leaf, T> {
   readonly #leaves: AsyncIterator<Leaf>
   readonly #fetch: (leaf: Leaf, onTrouble: () => void) => Promise<T>
   readonly #queue: Promise<T>[] = []
+  readonly #shares: WindowShares
   #size = FIRST_WINDOW
   /** Successes since the window last grew; while it never shrank it grows by one each. */
   #credit = 0
@@ -26,8 +49,10 @@ export class Window<Leaf, T> {
   /** `fetch` calls `onTrouble` whenever it has to try again: the window is too large. */
   constructor(
     leaves: AsyncIterator<Leaf>,
+    shares: WindowShares,
     fetch: (leaf: Leaf, onTrouble: () => void) => Promise<T>,
   ) {
+    this.#shares = shares
     this.#leaves = leaves
     this.#fetch = fetch
   }
@@ -49,7 +74,7 @@ export class Window<Leaf, T> {
   async #fill(): Promise<void> {
     if (this.#isFilling) return
     this.#isFilling = true
-    while (!this.#isExhausted && this.#queue.length < Math.floor(this.#size)) {
+    while (!this.#isExhausted && this.#queue.length < Math.min(this.#size, this.#shares.most)) {
       const leaf = this.#leaves.next()
       await leaf.then(
         (step) => {

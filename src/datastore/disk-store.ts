@@ -11,6 +11,7 @@ import { DiskBlocks } from './disk-blocks.ts'
 import type { DiskCore } from './disk-core.ts'
 import { DiskOutbox } from './disk-outbox.ts'
 import { restore } from './disk-restore.ts'
+import { FilteredIndex } from './filtered-index.ts'
 import { Gate } from './gate.ts'
 import { GroupCommit } from './group-commit.ts'
 import { KeyedLock } from './keyed-lock.ts'
@@ -56,11 +57,14 @@ export async function createDiskStore(
   options: Omit<DiskStoreOptions, 'dataDir' | 'signal'>,
 ): Promise<StorePair> {
   const { clock, logger, rng, storeBytes } = options
-  const { table, ledger, nextInsertId } = await restore(dir.index, dir.keys, shares, rng)
-  const group = new GroupCommit({ ...dir, table, clock, logger })
+  const index = new FilteredIndex(dir.index, shares.slots)
+  const { table, ledger, nextInsertId } = await restore(index, dir.keys, shares, rng)
+  index.trust() // restore has read all of it
+  const group = new GroupCommit({ ...dir, index, table, clock, logger })
   const gate = new Gate()
   const core: DiskCore = {
     ...dir,
+    index,
     shares,
     table,
     group,

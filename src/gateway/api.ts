@@ -13,9 +13,9 @@ import { createInsertRoute } from './insert-route.ts'
 import { methodError } from './problem.ts'
 
 /** Routes below `/api`. */
-export function createApi(node: Node): Router {
+export function createApi(node: Node, uploadIdleMs: number): Router {
   const api = Router({ caseSensitive: true, strict: true })
-  const insert = createInsertRoute(node)
+  const insert = createInsertRoute(node, uploadIdleMs)
   api.use(checkOrigin)
   api.use((_request, response, next) => {
     response.setHeader('Cache-Control', 'no-store')

@@ -14,6 +14,7 @@ import { createApi } from './api.ts'
 import { createContentRoute } from './content-route.ts'
 import { createProblemHandler } from './problem.ts'
 import { setOwnPageHeaders } from './safety.ts'
+import { UPLOAD_IDLE_MS } from './stalled-upload.ts'
 import { createStaticRoute, findStaticDir, pasteRoute } from './start-page.ts'
 
 export interface AppOptions {
@@ -23,10 +24,13 @@ export interface AppOptions {
   readonly staticDir?: string
   /** Name or address under which the gateway answers besides this machine's own names. */
   readonly host?: string
+  /** How long an upload may stand still, ms; default UPLOAD_IDLE_MS. */
+  readonly uploadIdleMs?: number
 }
 
 /** Everything over HTTP that a node offers; `startGateway` makes it listen. */
-export function createApp({ node, logger, staticDir, host = 'localhost' }: AppOptions): Express {
+export function createApp(options: AppOptions): Express {
+  const { node, logger, staticDir, host = 'localhost', uploadIdleMs = UPLOAD_IDLE_MS } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -34,7 +38,7 @@ export function createApp({ node, logger, staticDir, host = 'localhost' }: AppOp
   app.enable('strict routing')
   app.use(setOwnPageHeaders)
   app.use(createHostCheck(host))
-  app.use('/api', createApi(node))
+  app.use('/api', createApi(node, uploadIdleMs))
   app.use(createContentRoute(node))
   app.use(pasteRoute)
   app.use(createStaticRoute(staticDir ?? findStaticDir()))

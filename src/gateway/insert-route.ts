@@ -9,13 +9,14 @@ import { ShoalError } from '../errors.ts'
 import type { InsertOptions, Node } from '../node.ts'
 import { hangUpSignal } from './hang-up.ts'
 import { isMediaType } from './media-type.ts'
+import { unlessStalled } from './stalled-upload.ts'
 import { badQuery, fileName, flag, queryOf, textOf } from './target.ts'
 
 /** Uploads at once, each holding a few blocks in memory; one more is answered 429. */
 const MAX_UPLOADS = 16
 
 /** Handles an insert from its first byte to the key. */
-export function createInsertRoute(node: Node): RequestHandler {
+export function createInsertRoute(node: Node, uploadIdleMs: number): RequestHandler {
   let uploads = 0
   return async (request, response) => {
     const options = insertOptions(request)
@@ -25,7 +26,8 @@ export function createInsertRoute(node: Node): RequestHandler {
     uploads++
     try {
       // the iterator must not take the socket with it: a full store still has to be told
-      const content = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
+      const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
+      const content = unlessStalled(body, uploadIdleMs)
       const result = await node.insert(content, { ...options, signal: hangUpSignal(response) })
       response.status(201)
       response.setHeader('Location', `/${result.uri}`)

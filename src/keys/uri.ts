@@ -163,7 +163,8 @@ function checkPublisherKey(text: string): void {
 
 function keyParts(text: string, firstName: string) {
   const parts = text.split(',')
-  if (parts[2]?.length === 7 || text.includes('~')) {
+  // their five bytes begin with 0 or with 1, 0; ours with the two versions, 1, 1
+  if (/^(AA[\w~-]{5}|AQA[\w~-]{4})$/.test(parts[2] ?? '') || text.includes('~')) {
     throw wrong('extra', 'this is a Hyphanet key; shoal cannot fetch those')
   }
   if (parts.length !== 3) throw wrong('key', 'must have three parts, separated by commas')

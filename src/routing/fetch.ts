@@ -132,6 +132,7 @@ export class Fetch {
       },
     })
     const timer = this.#context.after(silenceMs(credit), () => {
+      this.#context.peers.timedOut(peer, this.#context.nowMs)
       this.#cancelAttempt()
       this.#failed('timed-out')
     })
@@ -173,9 +174,9 @@ export class Fetch {
     this.#answerAll(this.#failure())
   }
 
-  /** "Nobody has it" only if somebody said so, or if there was nobody to ask. */
+  /** "Nobody has it" only if everybody who was asked said so, or if there was nobody to ask. */
   #failure(): FetchAnswer {
-    return { type: this.#sawTimeOut && !this.#sawNotFound ? 'timed-out' : 'not-found' }
+    return { type: this.#sawTimeOut ? 'timed-out' : 'not-found' }
   }
 
   #answerAll(answer: FetchAnswer): void {

@@ -17,7 +17,8 @@ import { RING, distance } from './position.ts'
 const ACCEPT_MS = 1000
 /** Time for 32 KiB to begin to arrive after an ACCEPT, ms: 3 KB/s and less is too slow to store for. */
 const DATA_MS = 10_000
-const MAX_COPIES = 255
+/** Copies that one home wants, and so the most that a receipt is believed. */
+const MOST_COPIES = { 0: 2, 1: 1, 2: 1 } as const
 
 export interface InsertTarget {
   readonly address: Address
@@ -34,8 +35,8 @@ interface Attempt {
   readonly id: number
   readonly credit: number
   timer: TimerId
-  /** HAVE was said: the copy is there, whatever becomes of the receipt. */
-  has: boolean
+  /** ACCEPT or HAVE was said: only then can there be a receipt. */
+  isTaken: boolean
 }
 
 export class Insert {
@@ -188,7 +189,7 @@ export class Insert {
     const timer = this.#context.after(ACCEPT_MS, () => {
       this.#silent()
     })
-    this.#attempt = { peer, id, credit, timer, has: false }
+    this.#attempt = { peer, id, credit, timer, isTaken: false }
   }
 
   #answered(message: Message): void {
@@ -196,6 +197,7 @@ export class Insert {
     if (attempt === undefined) return
     switch (message.type) {
       case 'accept':
+        if (attempt.isTaken) break
         this.#context.send(attempt.peer, {
           type: 'data',
           id: attempt.id,
@@ -204,11 +206,10 @@ export class Insert {
         this.#awaitReceipt(attempt)
         break
       case 'have':
-        attempt.has = true
         this.#awaitReceipt(attempt)
         break
       case 'receipt':
-        this.#received(message.copies)
+        if (attempt.isTaken) this.#received(message.copies)
         break
       case 'not-found':
       case 'overload':
@@ -225,6 +226,7 @@ export class Insert {
   }
 
   #awaitReceipt(attempt: Attempt): void {
+    attempt.isTaken = true
     this.#context.stop(attempt.timer)
     attempt.timer = this.#context.after(silenceMs(attempt.credit), () => {
       this.#silent()
@@ -233,22 +235,20 @@ export class Insert {
 
   #silent(): void {
     if (this.#attempt === undefined) return
+    this.#context.peers.timedOut(this.#attempt.peer, this.#context.nowMs)
     this.#context.send(this.#attempt.peer, { type: 'cancel', id: this.#attempt.id })
     this.#failed()
   }
 
+  /** Also after a HAVE: a copy that nobody vouches for with a receipt is none. */
   #failed(): void {
-    const has = this.#attempt?.has === true
     this.#closeAttempt()
-    if (has) this.#copies++
     this.#goOn()
   }
 
   #received(copies: number): void {
-    // a HAVE was worth one copy; the receipt that follows it says the whole
-    const least = this.#attempt?.has === true ? 1 : 0
     this.#closeAttempt()
-    this.#copies = Math.min(MAX_COPIES, this.#copies + Math.max(least, copies))
+    this.#copies = Math.min(MOST_COPIES[this.target.home], this.#copies + copies)
     this.#goOn()
   }
 

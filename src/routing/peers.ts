@@ -12,6 +12,9 @@ import type { PeerId } from './ports.ts'
 export const MAX_OPEN_PER_PEER = 256
 /** A link that owes an answer and has been silent this long is never a first choice, ms (spec §9.1). */
 const SILENT_MS = 1000
+/** A peer that let a request time out is second choice for this long, ms; doubles with each more. */
+const SUSPECT_MS = 5000
+const LONGEST_SUSPECT_MS = 60_000
 
 interface Peer {
   readonly id: PeerId
@@ -20,6 +23,9 @@ interface Peer {
   open: number
   /** When it was last heard of, or began to owe, ms. */
   heardAtMs: number
+  /** Requests in a row that it let time out. */
+  timeOuts: number
+  suspectUntilMs: number
 }
 
 export class PeerTable {
@@ -30,7 +36,7 @@ export class PeerTable {
   }
 
   add(id: PeerId, position: number): void {
-    this.#peers.set(id, { id, position, open: 0, heardAtMs: 0 })
+    this.#peers.set(id, { id, position, open: 0, heardAtMs: 0, timeOuts: 0, suspectUntilMs: 0 })
   }
 
   remove(id: PeerId): void {
@@ -40,6 +46,22 @@ export class PeerTable {
   heard(id: PeerId, nowMs: number): void {
     const peer = this.#peers.get(id)
     if (peer !== undefined) peer.heardAtMs = nowMs
+  }
+
+  /** It answered a request: it is trusted again. */
+  answered(id: PeerId): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    peer.timeOuts = 0
+    peer.suspectUntilMs = 0
+  }
+
+  /** It let a request time out. */
+  timedOut(id: PeerId, nowMs: number): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    peer.suspectUntilMs = nowMs + Math.min(LONGEST_SUSPECT_MS, SUSPECT_MS * 2 ** peer.timeOuts)
+    peer.timeOuts++
   }
 
   opened(id: PeerId, nowMs: number): void {
@@ -106,5 +128,6 @@ function rankOf(
   limits: { readonly avoided?: ReadonlySet<PeerId>; readonly nowMs: number },
 ): number {
   const isSilent = peer.open > 0 && limits.nowMs - peer.heardAtMs > SILENT_MS
-  return (isSilent ? 2 : 0) + (limits.avoided?.has(peer.id) === true ? 1 : 0)
+  const isSuspect = limits.nowMs < peer.suspectUntilMs
+  return (isSilent || isSuspect ? 2 : 0) + (limits.avoided?.has(peer.id) === true ? 1 : 0)
 }

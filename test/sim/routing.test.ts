@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { homePosition } from '../../src/keys/block.ts'
 import type { Home } from '../../src/keys/block.ts'
 import { mapKey } from '../../src/keys/bytes.ts'
+import type { Input, Output } from '../../src/routing/ports.ts'
 import { distance } from '../../src/routing/position.ts'
 import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
 import { RouterNetwork, byDistance } from '../helpers/router-network.ts'
@@ -240,3 +241,40 @@ test('inserts that are cancelled before their data leave room for others on the 
   for (let id = 201; id <= 264; id++) ask(id)
   assert.deepEqual(ask(265)[0], { type: 'send', to: 9, message: { type: 'overload', id: 265 } }, at)
 })
+
+test('a peer that says HAVE or ACCEPT and never gives a receipt does not end the search for a home', async () => {
+  for (const first of ['have', 'accept'] as const) {
+    const rng = createSeededRng(seed)
+    const network = new RouterNetwork({ rng })
+    const { address, block } = network.randomBlock()
+    const target = homePosition(address, 0)
+    const self = network.addNode((target + 2 ** 40) % 2 ** 48)
+    const handle = (input: Input, nowMs = 0): Output[] => self.router.handle(input, nowMs)
+    handle({ type: 'peer-up', peer: 1, position: target }) // the hostile one, nearest
+    handle({ type: 'peer-up', peer: 2, position: (target + 2 ** 30) % 2 ** 48 })
+    handle({ type: 'peer-up', peer: 3, position: (target + 2 ** 41) % 2 ** 48 })
+    const rest = { home: 0, trafficClass: 'bulk' } as const
+    const asked = handle({ type: 'insert', id: 1, address, block, ...rest })
+    const id = idOf(asked, 1)
+    // a receipt before anything was taken counts for nothing
+    assert.deepEqual(
+      handle({ type: 'message', from: 1, message: { type: 'receipt', id, copies: 255 } }),
+      [],
+    )
+    const taken = handle({ type: 'message', from: 1, message: { type: first, id } })
+    const timer = taken.find((output) => output.type === 'start-timer')
+    assert.ok(timer?.type === 'start-timer')
+    const next = handle({ type: 'timer', timer: timer.timer }, 20_000)
+    assert.ok(idOf(next, 2) > 0, first)
+  }
+})
+
+/** Id of the INSERT among `outputs` that goes to `peer`. */
+function idOf(outputs: readonly Output[], peer: number): number {
+  for (const output of outputs) {
+    if (output.type === 'send' && output.to === peer && output.message.type === 'insert') {
+      return output.message.id
+    }
+  }
+  return assert.fail(`${at}: nothing was sent to ${peer}`)
+}
