@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import RocksDB from 'rocksdb-native'
 
 import { ShoalError } from '../errors.ts'
+import { ReadQueue } from './read-queue.ts'
 
 export interface IndexChange {
   readonly key: Uint8Array
@@ -78,6 +79,7 @@ async function openDatabase(path: string, options: IndexOptions): Promise<RocksD
 class RocksIndex implements Index {
   readonly #path: string
   readonly #options: IndexOptions
+  readonly #reads = new ReadQueue((keys) => this.#read(keys))
   #db: RocksDB
   #untilLook = LOOK_EVERY
   #calls = 0
@@ -91,6 +93,10 @@ class RocksIndex implements Index {
   }
 
   getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.#reads.get(keys)
+  }
+
+  #read(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
     return this.#call(async (db) => {
       const batch = db.read({ capacity: keys.length, autoDestroy: true })
       const values = keys.map((key) => batch.get(key))
