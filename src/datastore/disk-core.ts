@@ -99,17 +99,19 @@ function current(core: DiskCore, record: IndexRecord | null | undefined): IndexR
   return record && core.table.isCurrent(record) ? record : undefined
 }
 
-/** Any one record of `address` in store or cache; memory alone answers for what is new. */
+/**
+ * Any one record of `address` in store or cache. One home after the other: what is here is mostly found
+ * at the first, and for what is not the index answers from memory.
+ */
 export async function findRecord(
   core: DiskCore,
   address: Address,
 ): Promise<IndexRecord | undefined> {
-  const keys = homeKeys(core, address)
-  for (const key of keys) {
-    const queued = current(core, core.group.peek(key))
-    if (queued !== undefined) return queued
+  for (const home of HOMES) {
+    const [record] = await readRecords(core, [entryKey(core.keys, address, home)])
+    if (record !== undefined) return record
   }
-  return (await readRecords(core, keys)).find((record) => record !== undefined)
+  return undefined
 }
 
 /**

@@ -3,6 +3,7 @@
  * them is sealed by the caller.
  * @module
  */
+import { read } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 
@@ -48,13 +49,23 @@ class FileSlab implements Slab {
     const buffer = this.#spare.pop() ?? new Uint8Array(BLOCK_BYTES)
     const offset = slot * BLOCK_BYTES
     for (let at = 0; at < BLOCK_BYTES;) {
-      const { bytesRead } = await this.#file.read(buffer, at, BLOCK_BYTES - at, offset + at)
+      const bytesRead = await this.#readSome(buffer, at, offset + at)
       if (bytesRead === 0) throw new RangeError('the slab is shorter than its slots')
       at += bytesRead
     }
     const result = use(buffer)
     if (this.#spare.length < SPARE_BUFFERS) this.#spare.push(buffer)
     return result
+  }
+
+  /** The plain call: a FileHandle's costs half as much again, on the path of every block. */
+  #readSome(buffer: Uint8Array, at: number, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      read(this.#file.fd, buffer, at, BLOCK_BYTES - at, position, (error, bytesRead) => {
+        if (error === null) resolve(bytesRead)
+        else reject(error)
+      })
+    })
   }
 
   async write(slot: number, sealed: Uint8Array): Promise<void> {
