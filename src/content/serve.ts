@@ -98,6 +98,15 @@ function streamOf(
   let next: Promise<IteratorResult<Uint8Array, void>> | undefined = Promise.resolve(first)
   return new ReadableStream<Uint8Array>(
     {
+      start(controller) {
+        // also where nobody reads: what the stream holds is let go when its caller gives up
+        const giveUp = (): void => {
+          controller.error(asError(stop.signal.reason))
+          pieces.return().catch(() => {})
+        }
+        if (stop.signal.aborted) giveUp()
+        else stop.signal.addEventListener('abort', giveUp, { once: true })
+      },
       async pull(controller) {
         try {
           const step = await (next ?? pieces.next())

@@ -51,7 +51,7 @@ export class Spreader {
   /** There is a new entry. Cheap, and may be called for each: it waits for the shortest pause at most. */
   wake(): void {
     this.#isStale = true
-    if (this.#isRunning) return
+    if (this.#isRunning || this.#stop.signal.aborted) return
     if (this.#cancelPause === undefined) this.#start()
     else if (this.#isLongPause) {
       this.#cancelPause()

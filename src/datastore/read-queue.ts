@@ -19,7 +19,7 @@ interface Waiting {
 
 export class ReadQueue {
   readonly #read: (keys: readonly Uint8Array[]) => Promise<Values>
-  /** As long as the callers are many: the gate of the store bounds them. */
+  /** As long as the callers are many: 32 look-ups a link, and the windows of the readers. */
   readonly #waiting: Waiting[] = []
   #trips = 0
 
@@ -57,7 +57,9 @@ export class ReadQueue {
       let at = 0
       for (const { keys, resolve } of together) resolve(values.slice(at, (at += keys.length)))
     } catch (error) {
-      for (const { reject } of together) reject(error)
+      // one damaged key must not fail the others of its trip
+      if (together.length > 1) for (const each of together) await this.#travel([each])
+      else for (const { reject } of together) reject(error)
     }
   }
 }

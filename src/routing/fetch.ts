@@ -140,6 +140,8 @@ export class Fetch {
   }
 
   #answered(message: Message): void {
+    const isAnswer = message.type === 'found' || message.type === 'not-found'
+    if (isAnswer && this.#attempt !== undefined) this.#context.peers.answered(this.#attempt.peer)
     if (message.type === 'found') this.#found(message.block)
     else if (message.type === 'not-found') this.#failed('not-found')
     else if (message.type === 'timeout' || message.type === 'overload') this.#failed('timed-out')

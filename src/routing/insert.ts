@@ -206,7 +206,7 @@ export class Insert {
         this.#awaitReceipt(attempt)
         break
       case 'have':
-        this.#awaitReceipt(attempt)
+        if (!attempt.isTaken) this.#awaitReceipt(attempt)
         break
       case 'receipt':
         if (attempt.isTaken) this.#received(message.copies)
@@ -247,6 +247,7 @@ export class Insert {
   }
 
   #received(copies: number): void {
+    if (this.#attempt !== undefined) this.#context.peers.answered(this.#attempt.peer)
     this.#closeAttempt()
     this.#copies = Math.min(MOST_COPIES[this.target.home], this.#copies + copies)
     this.#goOn()

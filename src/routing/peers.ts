@@ -48,7 +48,7 @@ export class PeerTable {
     if (peer !== undefined) peer.heardAtMs = nowMs
   }
 
-  /** It answered a request: it is trusted again. */
+  /** It brought a request to its end, not merely took it: it is trusted again. */
   answered(id: PeerId): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return

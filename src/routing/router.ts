@@ -12,7 +12,7 @@ import type { FetchAnswer, FetchTarget, Waiter } from './fetch.ts'
 import { Insert } from './insert.ts'
 import { LocalFetch } from './local-fetch.ts'
 import { MAX_CREDIT } from './messages.ts'
-import type { BlockMessage, Message, RequestMessage } from './messages.ts'
+import type { BlockMessage, RequestMessage } from './messages.ts'
 import { MAX_OPEN_PER_PEER } from './peers.ts'
 import type { Input, LocalId, Output, PeerId } from './ports.ts'
 
@@ -191,16 +191,9 @@ export class Router {
       case 'have':
       case 'receipt':
         // an answer; to an id that is unknown or cancelled it may have crossed our CANCEL
-        this.#answer(from, message)
+        this.#context.askerOf(from, message.id)?.answered(message)
         break
     }
-  }
-
-  #answer(from: PeerId, message: Message): void {
-    const asker = this.#context.askerOf(from, message.id)
-    if (asker === undefined) return
-    this.#context.peers.answered(from)
-    asker.answered(message)
   }
 
   #fetchFromPeer(from: PeerId, message: RequestMessage): void {

@@ -144,6 +144,17 @@ describe('eight nodes in memory', () => {
     await assert.rejects(cluster.clock.runUntilSettled(fetch), { message: 'enough' })
   })
 
+  test('a stream whose caller gives up without reading it errors, and holds nothing', async () => {
+    const content = randomContent(5 * MIB, seed)
+    const { uri, insertId } = await cluster.insert(cluster.at(0), content)
+    await cluster.spread(cluster.at(0), insertId)
+    const abort = new AbortController()
+    const outcome = await cluster.fetch(cluster.at(3), uri, { signal: abort.signal })
+    assert.ok(outcome.type === 'found')
+    abort.abort(new Error('enough'))
+    await assert.rejects(readAll(outcome.stream), { message: 'enough' })
+  })
+
   test('an insert whose source fails leaves nothing in the outbox', async () => {
     const node = cluster.at(5)
     async function* source() {

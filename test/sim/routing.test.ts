@@ -264,6 +264,8 @@ test('a peer that says HAVE or ACCEPT and never gives a receipt does not end the
     const taken = handle({ type: 'message', from: 1, message: { type: first, id } })
     const timer = taken.find((output) => output.type === 'start-timer')
     assert.ok(timer?.type === 'start-timer')
+    // saying it again buys no more time
+    assert.deepEqual(handle({ type: 'message', from: 1, message: { type: first, id } }), [])
     const next = handle({ type: 'timer', timer: timer.timer }, 20_000)
     assert.ok(idOf(next, 2) > 0, first)
   }
