@@ -4,13 +4,13 @@
  * @module
  */
 import { ShoalError } from '../errors.ts'
+import { nameFault } from '../keys/uri.ts'
 
 interface Target {
   /** As express keeps it: what the request line said. */
   readonly originalUrl: string
 }
 
-const MAX_NAME_BYTES = 255
 const SECONDS = /^\d{1,3}(\.\d{1,3})?$/
 const MIN_TIMEOUT_S = 0.1
 const MAX_TIMEOUT_S = 600
@@ -52,14 +52,8 @@ export function textOf(query: URLSearchParams, parameter: string): string | unde
 export function fileName(query: URLSearchParams, parameter: string): string | undefined {
   const name = textOf(query, parameter)
   if (name === undefined) return undefined
-  if (name === '.' || name === '..') throw badQuery(parameter, 'must not be "." or ".."')
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (/[/\\\u0000-\u001f\u007f-\u009f]/.test(name)) {
-    throw badQuery(parameter, 'must not have a slash, a backslash or a control character')
-  }
-  if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
-    throw badQuery(parameter, `is longer than ${MAX_NAME_BYTES} bytes`)
-  }
+  const fault = nameFault(name)
+  if (fault !== undefined) throw badQuery(parameter, fault)
   return name
 }
 

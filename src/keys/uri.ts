@@ -85,14 +85,20 @@ export function formatUrn(uri: ContentUri): string {
   return `${URN_PREFIX}${base32(capability)}${formatName(uri.name)}`
 }
 
-/** A name that may end a URI. @throws ShoalError E_URI saying what is wrong with it (spec §4). */
-export function checkName(part: string, name: string): void {
-  if (name === '') throw wrong(part, 'is empty')
-  if (utf8(name).length > MAX_NAME_BYTES) throw wrong(part, 'is longer than 255 bytes')
-  if (name === '.' || name === '..') throw wrong(part, 'must not be "." or ".."')
+/** What keeps `name` from being a path segment of a key (spec §4); undefined: nothing does. */
+export function nameFault(name: string): string | undefined {
+  if (name === '') return 'is empty'
+  if (utf8(name).length > MAX_NAME_BYTES) return 'is longer than 255 bytes'
+  if (name === '.' || name === '..') return 'must not be "." or ".."'
   if (/[/\\\p{Cc}\p{Cs}]/u.test(name)) {
-    throw wrong(part, 'has a slash, a backslash, a control character or half a character')
+    return 'has a slash, a backslash, a control character or half a character'
   }
+  return undefined
+}
+
+function checkName(part: string, name: string): void {
+  const fault = nameFault(name)
+  if (fault !== undefined) throw wrong(part, fault)
 }
 
 function formatName(name: string | undefined): string {

@@ -1,26 +1,13 @@
 /** @module */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { chromium } from 'playwright-core'
 import { startGateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
+import { args, executablePath, skip } from '../helpers/chromium.ts'
 import { createSwarm, insert, until } from '../helpers/swarm.ts'
-
-const executablePath = '/usr/bin/chromium'
-const skip = existsSync(executablePath) ? false : 'no Chromium in /usr/bin: install "chromium"'
-const args = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--autoplay-policy=no-user-gesture-required',
-]
 
 test(
   'a pasted key URL plays the film from another node, and seeking works',
@@ -38,7 +25,10 @@ test(
     })
     const gateway = await startGateway({ node: reader.node, port: 0, logger: silentLogger })
     t.after(() => gateway.close())
-    const browser = await chromium.launch({ executablePath, args })
+    const browser = await chromium.launch({
+      executablePath,
+      args: [...args, '--autoplay-policy=no-user-gesture-required'],
+    })
     t.after(() => browser.close())
     const page = await browser.newPage()
 

@@ -1,6 +1,5 @@
 /** @module */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 
 import type { Browser, BrowserContext, Page } from 'playwright-core'
@@ -10,22 +9,9 @@ import { ShoalError } from '../../src/errors.ts'
 import type { Gateway } from '../../src/gateway/server.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
+import { args, executablePath, skip } from '../helpers/chromium.ts'
 import type { FakeNode } from '../helpers/fake-node.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
-
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) =>
-  existsSync(path),
-)
-const skip = executablePath === undefined ? 'no Chromium in /usr/bin: install "chromium"' : false
-const args = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 /** One second of silence, 8-bit mono: the smallest film. */
 function silence(): Uint8Array {
@@ -65,7 +51,7 @@ describe('the start page in a browser', { skip }, () => {
   const errors: string[] = []
 
   before(async () => {
-    browser = await chromium.launch({ executablePath: executablePath ?? '', args })
+    browser = await chromium.launch({ executablePath, args })
   })
   after(async () => {
     await browser.close()

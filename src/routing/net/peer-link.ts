@@ -207,9 +207,6 @@ export class PeerLink {
   async #held(request: RequestMessage): Promise<Block | undefined> {
     if (request.phase === 'stem') return undefined // a stem hop consults no store
     try {
-      if (request.type === 'insert' && (await this.#store.has(request.address)) === undefined) {
-        return undefined
-      }
       const held = await this.#store.get(request.address)
       if (held === undefined) return undefined
       if (request.type === 'insert') {

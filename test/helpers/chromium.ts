@@ -1,0 +1,20 @@
+/**
+ * Debian's Chromium for browser tests: where it is, and how to start it so that it asks nobody anything.
+ * @module
+ */
+import { existsSync } from 'node:fs'
+
+export const executablePath = '/usr/bin/chromium'
+/** Reason to skip, or false. */
+export const skip = existsSync(executablePath)
+  ? false
+  : 'no Chromium in /usr/bin: install "chromium"'
+export const args = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
