@@ -67,12 +67,16 @@ export function verify(address: Address, block: Block): BlockKind {
 function isSignatureValid(block: Block): boolean {
   const publicKey = block.subarray(0, 32)
   const signature = block.subarray(32, 96)
-  const signed = concat(SIGNED_LABEL, block.subarray(96))
   return (
     readUint64(block, 96) !== undefined &&
     isPrimeOrderPoint(publicKey) &&
-    verifyEd25519(signature, signed, publicKey)
+    verifyEd25519(signature, signedBytes(block), publicKey)
   )
+}
+
+/** What the signature of a signed block is made over (spec §2.2). */
+export function signedBytes(block: Block): Uint8Array {
+  return concat(SIGNED_LABEL, block.subarray(96))
 }
 
 /**

@@ -1,6 +1,7 @@
 /**
- * The only file that imports a crypto library. Everything is synchronous (the order of events in a
- * simulated cluster must not depend on a thread pool) and takes and gives plain bytes.
+ * The only file that imports a crypto library. Everything but the slow hash of words is synchronous
+ * (the order of events in a simulated cluster must not depend on a thread pool) and takes and gives
+ * plain bytes. Secret scalars stay in here.
  * @module
  */
 import crypto from 'hypercore-crypto'
@@ -13,6 +14,9 @@ export type { KeyPair }
 export const HASH_BYTES = 32
 export const SEAL_NONCE_BYTES = 24
 export const SEAL_TAG_BYTES = 16
+const PUBLIC_KEY_BYTES = 32
+const SCALAR_BYTES = 32
+const SIGNATURE_BYTES = 64
 
 /** BLAKE2b with 32 bytes of output (RFC 7693); `secret` keys it, at most 64 bytes. */
 export function blake2b256(input: Uint8Array, secret?: Uint8Array): Uint8Array {
@@ -88,6 +92,78 @@ export function verifyEd25519(
 /** A node's long-lived identity; the same 32-byte seed gives the same pair. */
 export function keyPairFromSeed(seed: Uint8Array): KeyPair {
   return crypto.keyPair(seed)
+}
+
+/** A signing key for one document. Its scalar is nowhere but in `sign`. */
+export interface BlindedKey {
+  readonly publicKey: Uint8Array
+  /** 64 bytes that verify as plain Ed25519; the same message gives the same signature. */
+  sign(message: Uint8Array): Uint8Array
+}
+
+/** A publisher's signing key; it never signs itself. */
+export interface MasterKey {
+  readonly publicKey: Uint8Array
+  /** The key that `blinding` gives (spec §3.5); its public key is what `blindPublicKey` makes. */
+  blind(blinding: Uint8Array): BlindedKey
+}
+
+/** The RFC 8032 pair of a 32-byte seed, for blinding. */
+export function masterKeyFromSeed(seed: Uint8Array): MasterKey {
+  const { publicKey, secretKey } = crypto.keyPair(seed)
+  const master = new Uint8Array(SCALAR_BYTES)
+  sodium.extension_tweak_ed25519_sk_to_scalar(master, secretKey)
+  return {
+    publicKey: new Uint8Array(publicKey),
+    blind: (blinding) => {
+      const scalar = new Uint8Array(SCALAR_BYTES)
+      sodium.extension_tweak_ed25519_scalar(scalar, master, blinding)
+      return signWithScalar(scalar)
+    },
+  }
+}
+
+/**
+ * The public key comes from the scalar and from nowhere else: two signatures of one message under
+ * one scalar and different public keys would give the scalar away.
+ */
+function signWithScalar(scalar: Uint8Array): BlindedKey {
+  const publicKey = new Uint8Array(PUBLIC_KEY_BYTES)
+  sodium.crypto_scalarmult_ed25519_base_noclamp(publicKey, scalar)
+  return {
+    publicKey: new Uint8Array(publicKey),
+    sign: (message) => {
+      const signature = new Uint8Array(SIGNATURE_BYTES)
+      sodium.extension_tweak_ed25519_sign_detached(signature, message, scalar, publicKey)
+      return signature
+    },
+  }
+}
+
+/**
+ * `publicKey` + n·B with the scalar n that `blinding` gives (spec §3.5), or undefined where
+ * `publicKey` is not a point of the prime-order subgroup: no publisher has such a key.
+ */
+export function blindPublicKey(
+  publicKey: Uint8Array,
+  blinding: Uint8Array,
+): Uint8Array | undefined {
+  if (!isPrimeOrderPoint(publicKey)) return undefined
+  const out = new Uint8Array(PUBLIC_KEY_BYTES)
+  sodium.extension_tweak_ed25519_pk(out, publicKey, blinding)
+  return out
+}
+
+/** Argon2id 1.3 with 32 bytes of output, in the thread pool. `salt`: 16 bytes. */
+export async function argon2id(
+  password: Uint8Array,
+  salt: Uint8Array,
+  cost: { readonly passes: number; readonly memoryBytes: number },
+): Promise<Uint8Array> {
+  const out = new Uint8Array(HASH_BYTES)
+  const algorithm = sodium.crypto_pwhash_ALG_ARGON2ID13
+  await sodium.crypto_pwhash_async(out, password, salt, cost.passes, cost.memoryBytes, algorithm)
+  return out
 }
 
 /** Bytes from the operating system's generator, for secrets and nonces. */

@@ -26,6 +26,33 @@ declare module 'sodium-native' {
     key: Uint8Array,
   ): void
   export function crypto_core_ed25519_is_valid_point(point: Uint8Array): boolean
+  export function crypto_scalarmult_ed25519_base_noclamp(out: Uint8Array, scalar: Uint8Array): void
+  export function extension_tweak_ed25519_sk_to_scalar(out: Uint8Array, secretKey: Uint8Array): void
+  export function extension_tweak_ed25519_scalar(
+    out: Uint8Array,
+    scalar: Uint8Array,
+    namespace: Uint8Array,
+  ): void
+  export function extension_tweak_ed25519_pk(
+    out: Uint8Array,
+    publicKey: Uint8Array,
+    namespace: Uint8Array,
+  ): void
+  export function extension_tweak_ed25519_sign_detached(
+    signature: Uint8Array,
+    message: Uint8Array,
+    scalar: Uint8Array,
+    publicKey: Uint8Array,
+  ): void
+  export const crypto_pwhash_ALG_ARGON2ID13: number
+  export function crypto_pwhash_async(
+    out: Uint8Array,
+    password: Uint8Array,
+    salt: Uint8Array,
+    passes: number,
+    memoryBytes: number,
+    algorithm: number,
+  ): Promise<void>
 }
 
 declare module 'hypercore-crypto' {

@@ -37,13 +37,28 @@ export function keyStream(secret: Uint8Array, length: number): Uint8Array {
 /** RFC 8439 §2.3: one block of 64 bytes. */
 export function chacha20Block(secret: Uint8Array, nonce: Uint8Array, counter: number): Uint8Array {
   const initial = Uint32Array.of(...CONSTANTS, ...words(secret), counter, ...words(nonce))
+  const state = twentyRounds(initial)
+  return bytesOfWords(state.map((value, i) => value + (initial[i] as number)))
+}
+
+/** HChaCha20 (draft-irtf-cfrg-xchacha §2.2): a key from a key and the first 16 bytes of a nonce. */
+export function hchacha20(secret: Uint8Array, nonce: Uint8Array): Uint8Array {
+  const state = twentyRounds(Uint32Array.of(...CONSTANTS, ...words(secret), ...words(nonce)))
+  return bytesOfWords(Uint32Array.of(...state.slice(0, 4), ...state.slice(12)))
+}
+
+function twentyRounds(initial: Uint32Array): Uint32Array {
   const state = initial.slice()
   for (let round = 0; round < 10; round++) {
     for (const indices of QUARTER_ROUNDS) quarterRound(state, indices)
   }
-  const out = new DataView(new ArrayBuffer(64))
-  state.forEach((value, i) => {
-    out.setUint32(4 * i, value + (initial[i] as number), true)
+  return state
+}
+
+function bytesOfWords(values: Uint32Array): Uint8Array {
+  const out = new DataView(new ArrayBuffer(4 * values.length))
+  values.forEach((value, i) => {
+    out.setUint32(4 * i, value, true)
   })
   return new Uint8Array(out.buffer)
 }

@@ -161,3 +161,43 @@ export function torsionPoint(): Point {
     if (!samePoint(multiply(4n, torsion), IDENTITY)) return torsion
   }
 }
+
+/** The secret scalar n of §3.5: what a blinding adds. */
+export function blindingScalar(blinding: Uint8Array): bigint {
+  let n = clearHighestBit(sha512(blinding).slice(0, 32))
+  while (samePoint(multiply(n, BASE), IDENTITY)) {
+    n = clearHighestBit(sha512(encodeNumber(n)).slice(0, 32))
+  }
+  return n
+}
+
+function clearHighestBit(bytes: Uint8Array): bigint {
+  return decodeNumber(bytes) & (2n ** 255n - 1n)
+}
+
+/** A' = A + n·B. */
+export function blindPoint(publicKey: Uint8Array, blinding: Uint8Array): Uint8Array {
+  const master = decodePoint(publicKey)
+  if (master === undefined || !isPrimeOrder(master)) throw new Error('not a prime-order point')
+  return encodePoint(add(master, multiply(blindingScalar(blinding), BASE)))
+}
+
+/** a' = a + n mod L. */
+export function blindScalar(scalar: bigint, blinding: Uint8Array): bigint {
+  return mod(scalar + blindingScalar(blinding), L)
+}
+
+/** §3.5: as RFC 8032 §5.1.6, with a nonce from dom2(0, "crypto_tweak_ed25519") and the scalar. */
+export function signBlinded(message: Uint8Array, scalar: bigint): Uint8Array {
+  const text = new TextEncoder()
+  const context = text.encode('crypto_tweak_ed25519')
+  const dom2 = Uint8Array.of(
+    ...text.encode('SigEd25519 no Ed25519 collisions'),
+    0,
+    context.length,
+    ...context,
+  )
+  const r = hashToScalar(dom2, encodeNumber(scalar), message)
+  const publicKey = encodePoint(multiply(scalar, BASE))
+  return signWith({ scalar, publicKey, r, R: encodePoint(multiply(r, BASE)) }, message)
+}

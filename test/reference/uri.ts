@@ -2,6 +2,7 @@
  * URIs as the grammar of §4 writes them: one regular expression for each rule.
  * @module
  */
+import { decodePoint, isPrimeOrder } from './ed25519.ts'
 import { bytesOf, hex, join, ofBase32, ofBase64url, ofHex, toBase32, toBase64url } from './text.ts'
 
 /** What a well-formed URI says; byte strings in hexadecimal. */
@@ -11,14 +12,31 @@ export type Parsed =
       readonly reference: string
       readonly readKey: string
       readonly level: number
-      readonly kind: 'bare' | 'manifest'
+      readonly kind: 'bare' | 'manifest' | 'folder'
       readonly name?: string
+      /** Where there is one: what follows the name; `''` at the end is a trailing slash. */
+      readonly path?: readonly string[]
       /** The canonical CHK. */
       readonly canonical: string
       /** The canonical ERIS URN, for bare content. */
       readonly urn?: string
     }
-  | { readonly type: 'ssk' | 'usk' | 'ksk' }
+  | ({ readonly type: 'ssk' } & UnderPublisher)
+  | ({ readonly type: 'usk'; readonly edition: number | 'latest' } & UnderPublisher)
+  | {
+      readonly type: 'ksk'
+      readonly word: string
+      readonly path: readonly string[]
+      readonly canonical: string
+    }
+
+interface UnderPublisher {
+  readonly publicKey: string
+  readonly readKey: string
+  readonly document: string
+  readonly path: readonly string[]
+  readonly canonical: string
+}
 
 /** Thrown for a malformed URI; `part` is the word by which a decoder must name what is wrong. */
 export class Refused extends Error {
@@ -32,6 +50,7 @@ export class Refused extends Error {
 
 const NAME = /^[^/\\\u0000-\u001f\u007f-\u009f]+$/ // oxlint-disable-line no-control-regex
 const EDITION = /^(0|-?[1-9][0-9]*)$/
+const KINDS = ['bare', 'manifest', '', 'folder'] as const
 
 /** @throws Refused */
 export function parse(text: string): Parsed {
@@ -41,20 +60,34 @@ export function parse(text: string): Parsed {
     plain,
   ) ?? [undefined, undefined]
   const [body = '', ...path] = rest.split('/')
-  if (scheme === 'CHK@') return parseChk(body, path)
   if (scheme === 'urn:eris:') return parseUrn(body, path)
+  const parsed = parseKey(scheme, body, path)
+  check(parsed.canonical.length <= 4096, 'length')
+  return parsed
+}
+
+function parseKey(scheme: string | undefined, body: string, path: string[]): Parsed {
+  if (scheme === 'CHK@') return parseChk(body, path)
   if (scheme === 'SSK@') return parseSsk(body, path)
   if (scheme === 'USK@') return parseUsk(body, path)
   check(scheme === 'KSK@', 'scheme')
-  checkName(rest, 'word')
-  return { type: 'ksk' }
+  const word = documentName(body, 'word')
+  const inside = checkPath(path)
+  const canonical = `KSK@${[word, ...inside].map(encodeName).join('/')}`
+  return { type: 'ksk', word, path: inside, canonical }
 }
 
 function parseChk(body: string, path: string[]): Parsed {
   const { first, second, extra } = keyParts(body, 'reference')
   const [version, suite, level = 0, kind = 0] = extra
-  check(version === 1 && suite === 1 && kind <= 1 && level <= (kind === 1 ? 0 : 5), 'extra')
-  return content({ reference: first, readKey: second, level, kind }, optionalName(path))
+  check(version === 1 && suite === 1 && [0, 1, 3].includes(kind), 'extra')
+  check(level <= (kind === 0 ? 5 : 0), 'extra')
+  const of = { reference: first, readKey: second, level, kind }
+  if (kind !== 3) return content(of, optionalName(path))
+  const [name, ...rest] = path
+  if (name === undefined || path.join('/') === '') return content(of, undefined, path)
+  checkName(name, 'name')
+  return content(of, name, checkPath(rest))
 }
 
 function parseUrn(body: string, path: string[]): Parsed {
@@ -68,26 +101,39 @@ function parseUrn(body: string, path: string[]): Parsed {
 }
 
 function parseSsk(body: string, path: string[]): Parsed {
-  checkPublisher(body)
-  const [document = '', ...rest] = path
-  checkName(document, 'document')
-  checkPath(rest)
-  return { type: 'ssk' }
+  const key = publisherKey(body)
+  const document = documentName(path[0] ?? '', 'document')
+  const inside = checkPath(path.slice(1))
+  const canonical = ['SSK@' + body, ...[document, ...inside].map(encodeName)].join('/')
+  return { type: 'ssk', ...key, document, path: inside, canonical }
 }
 
 function parseUsk(body: string, path: string[]): Parsed {
-  checkPublisher(body)
-  const [document = '', edition = '', ...rest] = path
-  checkName(document, 'document')
-  check(EDITION.test(edition), 'edition')
-  check(BigInt(edition) < 2n ** 51n && BigInt(edition) > -(2n ** 51n), 'edition')
-  checkPath(rest)
-  return { type: 'usk' }
+  const key = publisherKey(body)
+  const document = documentName(path[0] ?? '', 'document')
+  const text = path[1] ?? ''
+  check(text === 'latest' || EDITION.test(text), 'edition')
+  const edition = text === 'latest' ? text : Number(text)
+  if (text !== 'latest') {
+    check(BigInt(text) < 2n ** 51n && BigInt(text) > -(2n ** 51n), 'edition')
+  }
+  const inside = checkPath(path.slice(2))
+  const canonical = ['USK@' + body, ...[document, text, ...inside].map(encodeName)].join('/')
+  return { type: 'usk', ...key, document, edition, path: inside, canonical }
 }
 
-function checkPublisher(body: string): void {
-  const { extra } = keyParts(body, 'public key')
+const prime = new Map<string, boolean>()
+
+function publisherKey(body: string): { publicKey: string; readKey: string } {
+  const { first, second, extra } = keyParts(body, 'public key')
   check(hex(extra) === '01010002', 'extra')
+  const publicKey = hex(first)
+  if (!prime.has(publicKey)) {
+    const point = decodePoint(first)
+    prime.set(publicKey, point !== undefined && isPrimeOrder(point))
+  }
+  check(prime.get(publicKey) === true, 'public key')
+  return { publicKey, readKey: hex(second) }
 }
 
 function keyParts(body: string, firstName: string) {
@@ -116,9 +162,18 @@ function optionalName(path: string[]): string | undefined {
   return name
 }
 
-function checkPath(path: string[]): void {
-  const names = path.at(-1) === '' ? path.slice(0, -1) : path
-  for (const name of names) checkName(name, 'path')
+function checkPath(path: string[]): string[] {
+  const names = path.map((name) => name.normalize('NFC'))
+  for (const name of names.at(-1) === '' ? names.slice(0, -1) : names) checkName(name, 'path')
+  return names
+}
+
+/** §3.4: NFC, a name, and nothing that could be taken for an edition. */
+export function documentName(text: string, part: string): string {
+  const name = text.normalize('NFC')
+  check(!/^-?[0-9]+$/.test(name) && name !== 'latest', part)
+  checkName(name, part)
+  return name
 }
 
 function checkName(name: string, part: string): void {
@@ -129,8 +184,10 @@ function checkName(name: string, part: string): void {
 function content(
   of: { reference: Uint8Array; readKey: Uint8Array; level: number; kind: number },
   name: string | undefined,
+  path: string[] = [],
 ): Parsed {
-  const end = name === undefined ? '' : `/${encodeName(name)}`
+  const after = name === undefined ? path : [name, ...path]
+  const end = after.map((segment) => `/${encodeName(segment)}`).join('')
   const extra = Uint8Array.of(1, 1, of.level, of.kind)
   const key = [of.reference, of.readKey, extra].map(toBase64url).join(',')
   const capability = join(Uint8Array.of(0x0f, of.level), of.reference, of.readKey)
@@ -139,8 +196,9 @@ function content(
     reference: hex(of.reference),
     readKey: hex(of.readKey),
     level: of.level,
-    kind: of.kind === 0 ? 'bare' : 'manifest',
+    kind: KINDS[of.kind] as 'bare' | 'manifest' | 'folder',
     ...(name === undefined ? {} : { name }),
+    ...(path.length === 0 ? {} : { path }),
     canonical: `CHK@${key}${end}`,
     ...(of.kind === 0 ? { urn: `urn:eris:${toBase32(capability)}${end}` } : {}),
   }

@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url'
 
 import { makeBlockVectors, makeHomeVectors } from './make-blocks.ts'
 import { makeErisVectors } from './make-eris.ts'
+import { makeSignedVectors } from './make-signed.ts'
 import { makeUriVectors } from './make-uris.ts'
 import { vectorPath } from './vector.ts'
 import type { FILES, Vector } from './vector.ts'
@@ -16,6 +17,7 @@ import type { FILES, Vector } from './vector.ts'
 const MAKERS: Record<(typeof FILES)[number], () => Vector[]> = {
   eris: makeErisVectors,
   blocks: makeBlockVectors,
+  signed: makeSignedVectors,
   uris: makeUriVectors,
   homes: makeHomeVectors,
 }

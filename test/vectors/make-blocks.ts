@@ -31,7 +31,15 @@ interface Parts {
 }
 
 export function makeBlockVectors(): Vector[] {
-  return [...contents(), ...honest(), ...flips(), ...wrongKeys(), ...wrongSignatures(), ...races()]
+  return [
+    ...contents(),
+    ...honest(),
+    ...replayed(),
+    ...flips(),
+    ...wrongKeys(),
+    ...wrongSignatures(),
+    ...races(),
+  ]
 }
 
 function contents(): Vector[] {
@@ -65,6 +73,28 @@ function contents(): Vector[] {
 function honest(): Vector[] {
   return [0n, 1n, 2n ** 32n, HIGHEST].map((sequence) =>
     signedVector(`sequence ${sequence}`, { signature: signature(sequence), sequence }, 'signed'),
+  )
+}
+
+/** A block that somebody brings to where it does not belong. */
+function replayed(): Vector[] {
+  const block = rule({ publicKey: KEYS.publicKey, signature: signature(1n) })
+  const address = addressOfKey(KEYS.publicKey)
+  const places: [string, Uint8Array][] = [
+    ['the address of another public key', addressOfKey(ed.keyPairOf(seedOf('other')).publicKey)],
+    ['its public key as an address', KEYS.publicKey],
+    ['the hash of its public key without the label', hash(KEYS.publicKey)],
+    ['the address of its address', addressOfKey(address)],
+    ['the hash of its body', hash(bytesOfRule(BODY))],
+  ]
+  return places.map(([name, at]) =>
+    verify({
+      name: `a signed block under ${name}`,
+      spec: '§2.3',
+      address: at,
+      block,
+      expect: 'invalid',
+    }),
   )
 }
 
@@ -221,6 +251,13 @@ function races(): Vector[] {
     race('2^53 - 1 replaces 2^53 - 2', block(HIGHEST), block(HIGHEST - 1n)),
     race('sequences are compared as numbers, not as bytes', block(256n), block(255n)),
     race('a block does not replace itself', block(1n), block(1n)),
+    race(
+      'an older sequence does not replace one that nothing supersedes',
+      block(0n),
+      block(HIGHEST),
+    ),
+    race('equal greatest sequences: one order', block(HIGHEST), block(HIGHEST, other)),
+    race('equal greatest sequences: the other order', block(HIGHEST, other), block(HIGHEST)),
     race('equal sequences: one order', block(1n), block(1n, other)),
     race('equal sequences: the other order', block(1n, other), block(1n)),
   ]

@@ -3,21 +3,25 @@
  * @module
  */
 import { hash } from '../reference/blake2b.ts'
+import * as ed from '../reference/ed25519.ts'
 import { parse, Refused } from '../reference/uri.ts'
 import { bytesOf, join, toBase32, toBase64url } from '../reference/text.ts'
-import { textOfUri } from './vector.ts'
+import { seedOf, textOfUri } from './vector.ts'
 import type { UriText, Vector } from './vector.ts'
 
 const REFERENCE = hash(bytesOf('reference'))
 const READ_KEY = hash(bytesOf('read key'))
 const A = toBase64url(REFERENCE)
 const B = toBase64url(READ_KEY)
+const KEYS = ed.keyPairOf(seedOf('publisher'))
+const K = toBase64url(KEYS.publicKey)
 const extra = (...bytes: number[]): string => toBase64url(Uint8Array.from(bytes))
 const MANIFEST = extra(1, 1, 0, 1)
 const PUBLISHER = extra(1, 1, 0, 2)
+const FOLDER = `CHK@${A},${B},${extra(1, 1, 0, 3)}`
 const CHK = `CHK@${A},${B},${MANIFEST}`
-const SSK = `SSK@${A},${B},${PUBLISHER}`
-const USK = `USK@${A},${B},${PUBLISHER}`
+const SSK = `SSK@${K},${B},${PUBLISHER}`
+const USK = `USK@${K},${B},${PUBLISHER}`
 const urn = (code: number, level: number, key = READ_KEY): string =>
   toBase32(join(Uint8Array.of(code, level), REFERENCE, key))
 const URN = `urn:eris:${urn(0x0f, 0)}`
@@ -66,16 +70,59 @@ const ACCEPTED: Record<string, UriText> = {
     repeat: `/${'n'.repeat(199)}`,
     count: 19,
   },
+  'a folder': FOLDER,
+  'a folder with its slash': `${FOLDER}/`,
+  'a folder with a name': `${FOLDER}/site`,
+  'a folder with a name and its slash': `${FOLDER}/site/`,
+  'a folder with a path': `${FOLDER}/site/a/b.html`,
+  'a folder with a path to a folder': `${FOLDER}/site/a/`,
+  'the name of a folder is a hint and not made NFC, the path is': `${FOLDER}/e\u0301/e\u0301/e\u0301`,
   'an SSK': `${SSK}/site`,
+  'an SSK with its slash': `${SSK}/site/`,
   'an SSK with a path': `${SSK}/site/a/b.html`,
   'an SSK with a folder': `${SSK}/site/a/`,
+  'an SSK with prefix and escapes': `freenet:${SSK.replace('@', '%40').replaceAll(',', '%2C')}/my%20site/a%20b`,
+  'an escaped slash divides a path as a slash does': `${SSK}/site%2Fa`,
+  'a document of 255 bytes': { before: `${SSK}/`, repeat: 'n', count: 255 },
+  'a document of Unicode in NFC': `${SSK}/F\u00fcrst \u{1f41f}`,
+  'a document of Unicode in NFD becomes NFC': `${SSK}/Fu\u0308rst \u{1f41f}`,
+  'an escaped document in NFD becomes NFC': `${SSK}/Fu%CC%88rst`,
+  'a document whose NFC is another character': `${SSK}/\u212b`,
+  'a path in NFD becomes NFC': `${SSK}/site/u\u0308/`,
+  'compatible characters stay apart': `${SSK}/\ufb01n`,
+  'digits beyond ASCII are no edition': `${SSK}/\u0661`,
+  'a document that only contains digits': `${SSK}/1a`,
+  'a document with minus signs': `${SSK}/--1`,
+  'a document of a minus sign': `${SSK}/-`,
+  'a document in other letters than latest': `${SSK}/Latest`,
+  'a path that looks like an edition': `${SSK}/site/1/latest/-1`,
   'a USK of edition 0': `${USK}/site/0`,
+  'a USK of edition 0 with its slash': `${USK}/site/0/`,
   'a USK with a path': `${USK}/site/17/a/b.html`,
   'a USK with a negative edition': `${USK}/site/-1/`,
   'the greatest edition': `${USK}/site/2251799813685247`,
   'the least edition': `${USK}/site/-2251799813685247`,
+  'the latest edition': `${USK}/site/latest`,
+  'the latest edition, with a path': `${USK}/site/latest/a/`,
   'a KSK': 'KSK@gpl.txt',
   'a KSK with an at sign': 'freenet:KSK@a@b,c',
+  'a KSK with a path': 'KSK@site/a/b.html',
+  'a KSK with its slash': 'KSK@site/',
+  'a KSK in NFD becomes NFC': 'KSK@Fu\u0308rst/u\u0308',
+  'a KSK of 255 bytes': { before: 'KSK@', repeat: 'n', count: 255 },
+}
+
+const SMALL_ORDER = ed.torsionPoint()
+const wrongKeys: Record<string, Uint8Array> = {
+  'a public key that is the identity': ed.encodePoint(ed.IDENTITY),
+  'a public key of all zeros, of order 4': new Uint8Array(32),
+  'a public key of order 8': ed.encodePoint(SMALL_ORDER),
+  'a public key of mixed order': ed.encodePoint(
+    ed.add(ed.decodePoint(KEYS.publicKey) as ed.Point, SMALL_ORDER),
+  ),
+  'a public key that is no point': ed.encodeNumber(2n),
+  'a public key of y = p + 1, not canonical': ed.encodeNumber(ed.P + 1n),
+  'a public key of all ones, not canonical': new Uint8Array(32).fill(0xff),
 }
 
 /** By the word that the error must say. */
@@ -87,6 +134,11 @@ const REFUSED: Record<string, Record<string, UriText>> = {
       count: 19,
     },
     'over-long whatever it says': { before: '', repeat: 'x', count: 100_000 },
+    'a canonical form of more than 4,096 characters': {
+      before: `${SSK}/site`,
+      repeat: `/${'鱼'.repeat(85)}`,
+      count: 6,
+    },
   },
   'percent-encoding': {
     'an escape with one digit': `${CHK}/a%2`,
@@ -120,7 +172,8 @@ const REFUSED: Record<string, Record<string, UriText>> = {
     'four parts': `${CHK},${MANIFEST}`,
     'a comma at the end': `${CHK},`,
     'nothing after the scheme': 'CHK@',
-    'an SSK of two parts': `SSK@${A},${B}/site`,
+    'an SSK of two parts': `SSK@${K},${B}/site`,
+    'a USK cut short in its first part': USK.slice(0, 30),
   },
   reference: {
     'an empty reference': `CHK@,${B},${MANIFEST}`,
@@ -138,11 +191,17 @@ const REFUSED: Record<string, Record<string, UriText>> = {
     'a read key of 42 characters': `CHK@${A},${B.slice(1)},${MANIFEST}`,
     'a read key with padding': `CHK@${A},${B}=,${MANIFEST}`,
     'a read key with spare bits': `CHK@${A},${spareBits(B)},${MANIFEST}`,
-    'the read key of an SSK with spare bits': `SSK@${A},${spareBits(B)},${PUBLISHER}/site`,
+    'the read key of an SSK with spare bits': `SSK@${K},${spareBits(B)},${PUBLISHER}/site`,
   },
   'public key': {
-    'a public key of 42 characters': `SSK@${A.slice(1)},${B},${PUBLISHER}/site`,
-    'a public key with spare bits': `USK@${spareBits(A)},${B},${PUBLISHER}/site/0`,
+    'a public key of 42 characters': `SSK@${K.slice(1)},${B},${PUBLISHER}/site`,
+    'a public key with spare bits': `USK@${spareBits(K)},${B},${PUBLISHER}/site/0`,
+    ...Object.fromEntries(
+      Object.entries(wrongKeys).map(([name, key]) => [
+        name,
+        `USK@${toBase64url(key)},${B},${PUBLISHER}/site/0`,
+      ]),
+    ),
   },
   extra: {
     'an empty extra': `CHK@${A},${B},`,
@@ -150,6 +209,7 @@ const REFUSED: Record<string, Record<string, UriText>> = {
     'an extra of six bytes': `CHK@${A},${B},AQEAAQAA`,
     'an extra with spare bits': `CHK@${A},${B},${MANIFEST.slice(0, -1)}R`,
     'an extra with padding': `CHK@${A},${B},AQEAA=`,
+    'a USK cut short in its last part': USK.slice(0, -2),
     'format version 0': `CHK@${A},${B},${extra(0, 1, 0, 1)}`,
     'format version 2': `CHK@${A},${B},${extra(2, 1, 0, 1)}`,
     'cipher suite 0': `CHK@${A},${B},${extra(1, 0, 0, 1)}`,
@@ -158,14 +218,17 @@ const REFUSED: Record<string, Record<string, UriText>> = {
     'level 255': `CHK@${A},${B},${extra(1, 1, 255, 0)}`,
     'a manifest of level 1': `CHK@${A},${B},${extra(1, 1, 1, 1)}`,
     'kind 2 in a CHK': `CHK@${A},${B},${PUBLISHER}`,
+    'kind 4': `CHK@${A},${B},${extra(1, 1, 0, 4)}`,
+    'a folder of level 1': `CHK@${A},${B},${extra(1, 1, 1, 3)}`,
     'kind 255': `CHK@${A},${B},${extra(1, 1, 0, 255)}`,
-    'an SSK with the extra of a manifest': `SSK@${A},${B},${MANIFEST}/site`,
-    'a USK with level 1': `USK@${A},${B},${extra(1, 1, 1, 2)}/site/0`,
-    'an SSK of format version 2': `SSK@${A},${B},${extra(2, 1, 0, 2)}/site`,
+    'an SSK with the extra of a manifest': `SSK@${K},${B},${MANIFEST}/site`,
+    'a USK with level 1': `USK@${K},${B},${extra(1, 1, 1, 2)}/site/0`,
+    'a USK with the extra of a folder': `USK@${K},${B},${extra(1, 1, 0, 3)}/site/0`,
+    'an SSK of format version 2': `SSK@${K},${B},${extra(2, 1, 0, 2)}/site`,
   },
   Hyphanet: {
     'a CHK of Hyphanet': `CHK@${A},${B},AAMC--8/film.webm`,
-    'an SSK of Hyphanet': `SSK@${A},${B},AQACAAE/site-1`,
+    'an SSK of Hyphanet': `SSK@${K},${B},AQACAAE/site-1`,
     'a USK of Hyphanet': `freenet:USK@${A},${B},AQACAAE/site/1/`,
     'a tilde in the reference': `CHK@~${A.slice(1)},${B},${MANIFEST}`,
     'a tilde in the read key': `CHK@${A},~${B.slice(1)},${MANIFEST}`,
@@ -192,6 +255,9 @@ const REFUSED: Record<string, Record<string, UriText>> = {
     'a name of 258 bytes in 86 characters': { before: `${CHK}/`, repeat: '鱼', count: 86 },
     'a URN with two names': `${URN}/a/b`,
     'a URN with a name of two dots': `${URN}/..`,
+    'a folder with an empty name': `${FOLDER}//a`,
+    'a folder with two slashes': `${FOLDER}//`,
+    'a folder with a name of two dots': `${FOLDER}/../a`,
   },
   urn: {
     'an empty URN': 'urn:eris:',
@@ -213,11 +279,29 @@ const REFUSED: Record<string, Record<string, UriText>> = {
     'a USK without a document': USK,
     'a USK with an empty document': `${USK}//0`,
     'a document of 256 bytes': { before: `${SSK}/`, repeat: 'n', count: 256 },
+    'a document of 300 bytes': { before: `${USK}/`, repeat: 'n', count: 300 },
+    'a document of 252 bytes that has 504 in NFC': {
+      before: `${SSK}/`,
+      repeat: '\u0958',
+      count: 84,
+    },
+    'a document with a control character': `${SSK}/a%00b`,
+    'a document with a backslash': `${SSK}/a%5Cb`,
+    'a document with half of a surrogate pair': `${SSK}/\ud83d`,
+    'a document that is an edition': `${SSK}/7`,
+    'a document that is an edition with zeros': `${USK}/007/0`,
+    'a document that is a negative edition': `${USK}/-1/0`,
+    'a document that is minus zero': `${USK}/-0/0`,
+    'a document that is the latest edition': `${USK}/latest/0`,
+    'a USK cut short before its document': `${USK}/0`,
   },
   edition: {
     'a USK without an edition': `${USK}/site`,
     'an empty edition': `${USK}/site/`,
-    'an edition that is a word': `${USK}/site/latest`,
+    'an edition that is a word': `${USK}/site/newest`,
+    'an edition in capitals': `${USK}/site/LATEST`,
+    'an edition with a space': `${USK}/site/%201`,
+    'an escaped slash in the document of a USK': `${USK}/a%2Fb/0`,
     'an edition with a leading zero': `${USK}/site/01`,
     'an edition of minus zero': `${USK}/site/-0`,
     'an edition with a plus sign': `${USK}/site/+1`,
@@ -231,12 +315,18 @@ const REFUSED: Record<string, Record<string, UriText>> = {
   path: {
     'two dots in a path': `${SSK}/site/a/../b`,
     'two slashes in a path': `${SSK}/site//b`,
+    'two slashes at the end of a path': `${SSK}/site//`,
+    'two dots in the path of a folder': `${FOLDER}/site/a/..`,
+    'two slashes after the word of a KSK': 'KSK@a//',
+    'two dots in the path of a KSK': 'KSK@a/../b',
     'a control character in a path': `${USK}/site/0/a%07`,
   },
   word: {
     'a KSK without a word': 'KSK@',
-    'a KSK with a slash': 'KSK@a/b',
-    'a KSK with a trailing slash': 'KSK@a/',
+    'a KSK of a slash': 'KSK@/',
+    'a KSK with a path and no word': 'KSK@/a',
+    'a KSK that is an edition': 'KSK@12',
+    'a KSK that is the latest edition': 'KSK@latest/a',
     'a KSK of two dots': 'KSK@..',
     'a KSK with a control character': 'KSK@a%00',
     'a KSK of 256 bytes': { before: 'KSK@', repeat: 'n', count: 256 },

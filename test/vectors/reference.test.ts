@@ -1,10 +1,11 @@
 /** The reference itself, against the examples of the RFCs and against Node's own cryptography. */
 import assert from 'node:assert/strict'
+import * as crypto from 'node:crypto'
 import { createCipheriv, createHash, generateKeyPairSync, sign, verify } from 'node:crypto'
 import { test } from 'node:test'
 
-import { blake2b } from '../reference/blake2b.ts'
-import { chacha20, keyStream } from '../reference/chacha20.ts'
+import { blake2b, hash } from '../reference/blake2b.ts'
+import { chacha20, hchacha20, keyStream } from '../reference/chacha20.ts'
 import * as ed from '../reference/ed25519.ts'
 import {
   bytesOf,
@@ -15,7 +16,8 @@ import {
   toBase32,
   toBase64url,
 } from '../reference/text.ts'
-import { seedOf } from './vector.ts'
+import { openXChaCha, poly1305, sealXChaCha } from '../reference/xchacha20poly1305.ts'
+import { readVectors, seedOf } from './vector.ts'
 
 test('BLAKE2b: the example of RFC 7693 appendix A', () => {
   const expected =
@@ -118,4 +120,117 @@ test('base64url and base32 read what they write, and Node agrees', () => {
     assert.deepEqual(ofBase64url(toBase64url(bytes)), bytes)
     assert.deepEqual(ofBase32(toBase32(bytes)), bytes)
   }
+})
+
+test('HChaCha20: the example of draft-irtf-cfrg-xchacha §2.2.1', () => {
+  const secret = Uint8Array.from({ length: 32 }, (_, i) => i)
+  const subkey = hchacha20(secret, ofHex('000000090000004a0000000031415927'))
+  assert.equal(hex(subkey), '82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc')
+})
+
+test('Poly1305: the example of RFC 8439 §2.5.2', () => {
+  const key = ofHex('85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b')
+  const tag = poly1305(bytesOf('Cryptographic Forum Research Group'), key)
+  assert.equal(hex(tag), 'a8061dc1305136c6c22b8baf0c0127a9')
+})
+
+test('XChaCha20-Poly1305: the example of draft-irtf-cfrg-xchacha §A.3.1, and what is changed does not open', () => {
+  const text =
+    "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it."
+  const under = {
+    secret: Uint8Array.from({ length: 32 }, (_, i) => 0x80 + i),
+    nonce: Uint8Array.from({ length: 24 }, (_, i) => 0x40 + i),
+    associated: ofHex('50515253c0c1c2c3c4c5c6c7'),
+  }
+  const sealed = sealXChaCha(bytesOf(text), under)
+  assert.equal(
+    hex(sealed),
+    'bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e39' +
+      'ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9' +
+      '21f9664c97637da9768812f615c68b13b52e' +
+      'c0875924c1c7987947deafd8780acf49',
+  )
+  assert.deepEqual(openXChaCha(sealed, under), bytesOf(text))
+  for (const at of [0, sealed.length - 1]) {
+    const changed = sealed.slice()
+    changed[at] = (changed[at] as number) ^ 1
+    assert.equal(openXChaCha(changed, under), undefined)
+  }
+})
+
+test('XChaCha20-Poly1305: of any length as Node has it, by the subkey', () => {
+  for (const length of [0, 1, 15, 16, 17, 63, 64, 65, 1000]) {
+    const under = {
+      secret: seedOf('secret'),
+      nonce: keyStream(seedOf('nonce'), 24),
+      associated: keyStream(seedOf('associated'), length % 40),
+    }
+    const plaintext = keyStream(seedOf('plaintext'), length)
+    const subkey = hchacha20(under.secret, under.nonce.slice(0, 16))
+    const nonce = Buffer.concat([Buffer.alloc(4), under.nonce.slice(16)])
+    const cipher = createCipheriv('chacha20-poly1305', subkey, nonce, { authTagLength: 16 })
+    cipher.setAAD(under.associated, { plaintextLength: length })
+    const expected = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
+    assert.equal(hex(sealXChaCha(plaintext, under)), expected.toString('hex'))
+  }
+})
+
+test('blinding: the blinded scalar belongs to the blinded key, and Node takes its signature', () => {
+  const { scalar, publicKey } = ed.keyPairOf(seedOf('publisher'))
+  for (const blinding of [bytesOf(''), bytesOf('a'), keyStream(seedOf('blinding'), 300)]) {
+    const blinded = ed.blindPoint(publicKey, blinding)
+    const blindedScalar = ed.blindScalar(scalar, blinding)
+    assert.equal(hex(ed.encodePoint(ed.multiply(blindedScalar, ed.BASE))), hex(blinded))
+    const signature = ed.signBlinded(bytesOf('a message'), blindedScalar)
+    const jwk = { kty: 'OKP', crv: 'Ed25519', x: toBase64url(blinded) }
+    const key = crypto.createPublicKey({ key: jwk, format: 'jwk' })
+    assert.ok(verify(null, bytesOf('a message'), key, signature))
+  }
+})
+
+test('the two traps of blinding: either gives the master scalar away', () => {
+  const { scalar } = ed.keyPairOf(seedOf('publisher'))
+  const blinding = bytesOf('what a reader of the URI knows')
+  const blinded = ed.blindScalar(scalar, blinding)
+  const n = ed.blindingScalar(blinding)
+  const modulo = (value: bigint): bigint => ((value % ed.L) + ed.L) % ed.L
+  assert.equal(modulo(blinded - n), scalar % ed.L, 'the blinded scalar is known')
+
+  // one message and nonce, two public keys
+  const message = bytesOf('a message')
+  const r = 77n
+  const R = ed.encodePoint(ed.multiply(r, ed.BASE))
+  const own = ed.encodePoint(ed.multiply(blinded, ed.BASE))
+  const signed = [own, ed.encodePoint(ed.BASE)].map((publicKey) => {
+    const signature = ed.signWith({ scalar: blinded, publicKey, r, R }, message)
+    return { S: ed.decodeNumber(signature.slice(32)), h: ed.hashToScalar(R, publicKey, message) }
+  }) as [{ S: bigint; h: bigint }, { S: bigint; h: bigint }]
+  const difference = modulo(signed[0].h - signed[1].h)
+  let inverse = 1n
+  for (let base = difference, rest = ed.L - 2n; rest > 0n; rest >>= 1n) {
+    if (rest & 1n) inverse = modulo(inverse * base)
+    base = modulo(base * base)
+  }
+  assert.equal(modulo((signed[0].S - signed[1].S) * inverse), blinded, 'solved for')
+})
+
+/** Node 24.7 and later has it; before that libsodium is the only witness. */
+interface WithArgon2 {
+  readonly argon2Sync?: (algorithm: string, parameters: Record<string, unknown>) => Buffer
+}
+
+test('Argon2id: what the vectors of words have is what Node makes, where it can', () => {
+  const { argon2Sync } = crypto as WithArgon2
+  const salt = hash(bytesOf('shoal/keyword/1')).slice(0, 16)
+  const cost = { parallelism: 1, tagLength: 32, memory: 64 * 1024, passes: 3 }
+  let words = 0
+  for (const { input, expect, output } of readVectors('signed')) {
+    if (!('word' in input) || expect !== 'ok') continue
+    words++
+    const message = bytesOf(String(output?.['word']))
+    const seed = argon2Sync?.('argon2id', { message, nonce: salt, ...cost }).toString('hex')
+    if (argon2Sync !== undefined) assert.equal(seed, output?.['seed'])
+    assert.match(String(output?.['seed']), /^[0-9a-f]{64}$/)
+  }
+  assert.ok(words > 2)
 })

@@ -13,6 +13,7 @@ import { blake2b256 } from '../../src/keys/primitives.ts'
 import { formatUri, formatUrn, parseUri } from '../../src/keys/uri.ts'
 import { capabilityBytes, capabilityOf } from '../reference/eris.ts'
 import { hex, join, ofHex } from '../reference/text.ts'
+import { replaySigned } from './replay-signed.ts'
 import { decodeWhole, encodeInPieces, readLeaves } from './tree.ts'
 import type { Encoded } from './tree.ts'
 import { bytesOfRule, textOfUri } from './vector.ts'
@@ -25,14 +26,15 @@ const ODD_PIECES = [1, 7, 1000, 1023, 1025, 32_767, 40_001]
 type InputOf<Key extends string> = Extract<Input, Record<Key, unknown>>
 
 /** @throws AssertionError where src/keys does not what the vector says. */
-export function replay(vector: Vector): void {
+export async function replay(vector: Vector): Promise<void> {
   const { input } = vector
   if ('encode' in input) replayEncode(vector, input)
   else if ('decode' in input) replayDecode(vector, input)
   else if ('verify' in input) replayVerify(vector, input)
   else if ('replace' in input) replayReplace(vector, input)
   else if ('home' in input) replayHome(vector, input)
-  else replayUri(vector, input)
+  else if ('uri' in input) replayUri(vector, input)
+  else await replaySigned(vector, input)
 }
 
 function replayEncode(vector: Vector, { encode }: InputOf<'encode'>): void {
@@ -126,19 +128,23 @@ function replayUri(vector: Vector, input: InputOf<'uri'>): void {
 /** What src/keys reads in a URI, as the vectors write it; and that its canonical form says the same. */
 function describeUri(text: string): Record<string, unknown> {
   const uri = parseUri(text)
-  if (uri.type !== 'chk') return { type: uri.type }
   const canonical = formatUri(uri)
   assert.deepEqual(parseUri(canonical), uri)
+  assert.equal(formatUri(parseUri(canonical)), canonical)
+  if (uri.type === 'ksk') return { ...uri, canonical }
+  const readKey = hex(uri.readKey)
+  if (uri.type !== 'chk') return { ...uri, publicKey: hex(uri.publicKey), readKey, canonical }
   const urn = uri.kind === 'bare' ? formatUrn(uri) : undefined
   if (urn !== undefined) assert.deepEqual(parseUri(urn), uri)
-  const { type, reference, readKey, level, kind, name } = uri
+  const { type, reference, level, kind, name, path } = uri
   return {
     type,
     reference: hex(reference),
-    readKey: hex(readKey),
+    readKey,
     level,
     kind,
     ...(name === undefined ? {} : { name }),
+    ...(path.length === 0 ? {} : { path }),
     canonical,
     ...(urn === undefined ? {} : { urn }),
   }

@@ -8,7 +8,9 @@ import { dirname, join as joinPath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { keyStream } from '../reference/chacha20.ts'
+import type { Kind } from '../reference/publisher.ts'
 import { bytesOf, join, ofBase64url, ofHex } from '../reference/text.ts'
+import { xorStream } from '../reference/xchacha20poly1305.ts'
 
 /** A byte string, said so that big ones stay short. */
 export type Rule =
@@ -19,6 +21,7 @@ export type Rule =
   | { readonly keyStream: string; readonly length: number }
   | { readonly join: readonly Rule[] }
   | { readonly flipBit: number; readonly of: Rule }
+  | { readonly xchacha20: { readonly secret: string; readonly nonce: string }; readonly of: Rule }
 
 /** What to do: exactly one of these. */
 export type Input =
@@ -34,6 +37,40 @@ export type Input =
   | { readonly replace: { readonly next: Rule; readonly held: Rule } }
   | { readonly home: { readonly address: string; readonly home: number } }
   | { readonly uri: UriText }
+  | SignedInput
+
+/** What is done with publishers and their documents. */
+export type SignedInput =
+  | { readonly publisher: { readonly seed: string } }
+  | { readonly documentName: string }
+  | {
+      readonly document: {
+        readonly seed: string
+        readonly name: string
+        readonly kind: Kind
+        readonly edition: number
+        /** The edition that a head says. */
+        readonly headEdition: number
+      }
+    }
+  | {
+      readonly sign: {
+        readonly signSeed: string
+        readonly blinding: string
+        readonly message: Rule
+      }
+    }
+  | { readonly open: DocumentInput & { readonly block: Rule } }
+  | { readonly word: string }
+
+/** A document as its readers know it, and which block of it is meant. */
+export interface DocumentInput {
+  readonly publicKey: string
+  readonly readKey: string
+  readonly name: string
+  readonly kind: Kind
+  readonly edition: number
+}
 
 /** A URI, or a long one said shortly: `before`, then `repeat` so many times. */
 export type UriText =
@@ -44,12 +81,12 @@ export interface Vector {
   /** The section of docs/spec.md that it is an example of. */
   readonly spec: string
   readonly input: Input
-  readonly expect: 'ok' | 'E_URI' | 'E_DECODE' | 'content' | 'signed' | 'invalid'
+  readonly expect: 'ok' | 'E_URI' | 'E_NAME' | 'E_DECODE' | 'content' | 'signed' | 'invalid'
   readonly output?: Record<string, unknown>
   readonly comment?: string
 }
 
-export const FILES = ['eris', 'blocks', 'uris', 'homes'] as const
+export const FILES = ['eris', 'blocks', 'signed', 'uris', 'homes'] as const
 
 /** The folder of package.json, from the sources and from any build folder. */
 export function repositoryRoot(): string {
@@ -80,6 +117,10 @@ export function bytesOfRule(rule: Rule): Uint8Array {
   if ('keyStream' in rule) return keyStream(seedOf(rule.keyStream), rule.length)
   if ('join' in rule) return join(...rule.join.map(bytesOfRule))
   const bytes = bytesOfRule(rule.of)
+  if ('xchacha20' in rule) {
+    const { secret, nonce } = rule.xchacha20
+    return xorStream(bytes, { secret: ofHex(secret), nonce: ofHex(nonce) })
+  }
   const byte = Math.floor(rule.flipBit / 8)
   bytes[byte] = (bytes[byte] ?? 0) ^ (1 << (rule.flipBit % 8))
   return bytes

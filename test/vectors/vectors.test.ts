@@ -10,11 +10,17 @@ import { generateFiles } from './generate.ts'
 import { replay } from './replay.ts'
 import { FILES, readVectors, repositoryRoot, vectorPath, vectorsIn } from './vector.ts'
 
+const SECTIONS_WITH_EXAMPLES = [
+  ...['§2.1', '§2.2', '§2.3', '§2.4'],
+  ...['§3.1', '§3.4', '§3.5', '§3.6', '§3.7'],
+  '§4',
+]
+
 for (const file of FILES) {
   test(`${file}.json`, async (t) => {
     for (const vector of readVectors(file)) {
-      await t.test(`${vector.spec} ${vector.name}`, () => {
-        replay(vector)
+      await t.test(`${vector.spec} ${vector.name}`, async () => {
+        await replay(vector)
       })
     }
   })
@@ -23,12 +29,12 @@ for (const file of FILES) {
 test('every example of the specification holds', async (t) => {
   const examples = vectorsIn(readFileSync(join(repositoryRoot(), 'docs', 'spec.md'), 'utf8'))
   const sections = new Set(examples.map(({ spec }) => spec))
-  for (const section of ['§2.1', '§2.2', '§2.3', '§2.4', '§3.1', '§4']) {
+  for (const section of SECTIONS_WITH_EXAMPLES) {
     assert.ok(sections.has(section), `${section} has an example`)
   }
   for (const vector of examples) {
-    await t.test(`${vector.spec} ${vector.name}`, () => {
-      replay(vector)
+    await t.test(`${vector.spec} ${vector.name}`, async () => {
+      await replay(vector)
     })
   }
 })
@@ -47,7 +53,7 @@ test('the vector files are what the reference makes, and small', () => {
     assert.ok(written === text, `${file}.json is not what generate.ts makes`)
     bytes += written.length
   }
-  assert.ok(bytes < 200_000, `${bytes} bytes`)
+  assert.ok(bytes < 300_000, `${bytes} bytes`)
 })
 
 test('an automatic build cannot rewrite the vectors', () => {
