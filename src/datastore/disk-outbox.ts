@@ -4,7 +4,7 @@
  * @module
  */
 import { ShoalError } from '../errors.ts'
-import { sequenceOf, signedAddress } from '../keys/block.ts'
+import { sequenceOf, signedAddress, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
 import type { DiskCore, SlotContent } from './disk-core.ts'
@@ -115,18 +115,11 @@ export class DiskOutbox implements Outbox {
   }
 
   get(address: Address, options?: Abortable): Promise<Block | undefined> {
-    const { gate, ledger, table } = this.#core
-    return gate.run(options, async () => {
+    return this.#core.gate.run(options, async () => {
       for (;;) {
-        const insertId = ledger.holder(address)
-        if (insertId === undefined) return undefined
-        const [record] = await readRecords(this.#core, [this.#key(insertId, address)])
-        const block = record && (await readSlot(this.#core, address, record))
+        const found = await this.#read(address)
         options?.signal?.throwIfAborted()
-        if (block !== undefined) return block
-        if (record === undefined || table.isCurrent(record)) {
-          await this.#dropUnreadable(insertId, address)
-        }
+        if (found !== 'again') return found
       }
     })
   }
@@ -164,6 +157,30 @@ export class DiskOutbox implements Outbox {
 
   insert(insertId: number): OutboxInsert | undefined {
     return this.#core.ledger.insert(insertId)
+  }
+
+  /** The newest block that inserts hold; `again`: one could not be read, and its entry was dropped. */
+  async #read(address: Address): Promise<Block | undefined | 'again'> {
+    const { ledger, table } = this.#core
+    const holders = ledger.holders(address)
+    const keys = holders.map((insertId) => this.#key(insertId, address))
+    const records = await readRecords(this.#core, keys)
+    const greatest = Math.max(...records.map((record) => record?.sequence ?? -1))
+    let newest: Block | undefined
+    for (const [i, insertId] of holders.entries()) {
+      const record = records[i]
+      if (record !== undefined && (record.sequence ?? -1) < greatest) continue
+      const block = record && (await readSlot(this.#core, address, record))
+      if (block === undefined) {
+        if (record === undefined || table.isCurrent(record)) {
+          await this.#dropUnreadable(insertId, address)
+        }
+        return 'again'
+      }
+      if (greatest < 0) return block // content: they are all the same
+      if (newest === undefined || supersedes(block, newest)) newest = block
+    }
+    return newest
   }
 
   async #add(request: AddRequest): Promise<'added' | 'full'> {

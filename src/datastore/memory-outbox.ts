@@ -2,7 +2,7 @@
  * The outbox in memory: a ledger, and the blocks that it names.
  * @module
  */
-import { signedAddress } from '../keys/block.ts'
+import { signedAddress, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
 import { equals, mapKey, copyOf } from '../keys/bytes.ts'
 import type { Gate } from './gate.ts'
@@ -93,8 +93,15 @@ export class MemoryOutbox implements Outbox {
 
   get(address: Address, options?: Abortable): Promise<Block | undefined> {
     return this.#run(options, () => {
-      const holder = this.#ledger.holder(address)
-      return holder === undefined ? undefined : this.#pins.get(this.#nameOf(holder, address))?.block
+      let newest: Block | undefined
+      for (const holder of this.#ledger.holders(address)) {
+        const pin = this.#pins.get(this.#nameOf(holder, address))
+        if (pin?.isSigned === false) return pin.block
+        if (pin !== undefined && (newest === undefined || supersedes(pin.block, newest))) {
+          newest = pin.block
+        }
+      }
+      return newest
     })
   }
 

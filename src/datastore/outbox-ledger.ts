@@ -32,6 +32,8 @@ export class OutboxLedger {
   readonly #waiting = new Map<string, Waiting>()
   /** The newest insert that holds an address. */
   readonly #holders = new Map<string, number>()
+  /** Older ones of the few addresses that several inserts hold, in the order of adding. */
+  readonly #olderHolders = new Map<string, number[]>()
   readonly #inserts = new Map<number, Insert>()
   readonly #finished = new Map<number, number>()
   readonly #roomWaiters = new Set<(error?: unknown) => void>()
@@ -75,6 +77,13 @@ export class OutboxLedger {
   /** An insert that holds `address`. */
   holder(address: Address): number | undefined {
     return this.#holders.get(mapKey(address))
+  }
+
+  /** All inserts that hold `address`. */
+  holders(address: Address): readonly number[] {
+    const name = mapKey(address)
+    const newest = this.#holders.get(name)
+    return newest === undefined ? [] : [newest, ...(this.#olderHolders.get(name) ?? [])]
   }
 
   /** Claims room for one block, false when full; pair with `add` or `unreserve`. */
@@ -152,7 +161,7 @@ export class OutboxLedger {
   remove(insertId: number, address: Address): boolean {
     const name = mapKey(address)
     if (!this.#waiting.delete(waitingKey(insertId, name))) return false
-    if (this.#holders.get(name) === insertId) this.#findHolder(name)
+    this.#dropHolder(name, insertId)
     for (const resolve of this.#roomWaiters) resolve()
     const insert = this.#inserts.get(insertId)
     if (insert === undefined) return false
@@ -207,17 +216,28 @@ export class OutboxLedger {
   #enter(address: Address, waiting: Waiting): void {
     const name = mapKey(address)
     this.#waiting.set(waitingKey(waiting.insertId, name), waiting)
+    const before = this.#holders.get(name)
+    if (before !== undefined) this.#addOlder(name, before)
     this.#holders.set(name, waiting.insertId)
     const insert = this.#inserts.get(waiting.insertId)
     if (insert !== undefined) insert.waiting++
   }
 
-  #findHolder(name: string): void {
-    this.#holders.delete(name)
-    // a block of two inserts at once is rare, and a look-up for each insert is cheap
-    for (const insertId of this.#inserts.keys()) {
-      if (this.#waiting.has(waitingKey(insertId, name))) this.#holders.set(name, insertId)
+  #addOlder(name: string, insertId: number): void {
+    const older = this.#olderHolders.get(name)
+    if (older === undefined) this.#olderHolders.set(name, [insertId])
+    else older.push(insertId)
+  }
+
+  #dropHolder(name: string, insertId: number): void {
+    const older = this.#olderHolders.get(name) ?? []
+    if (this.#holders.get(name) !== insertId) older.splice(older.indexOf(insertId), 1)
+    else {
+      const next = older.pop()
+      if (next === undefined) this.#holders.delete(name)
+      else this.#holders.set(name, next)
     }
+    if (older.length === 0) this.#olderHolders.delete(name)
   }
 
   #finishIfDone(insertId: number, insert: Insert): boolean {

@@ -37,6 +37,8 @@ export class SlotTable {
   #freeCount = 0
   /** Freed, but an index entry on disk may still name them: usable after the next commit. */
   #limbo: number[] = []
+  /** Slots that the commit under way will free. */
+  #leavingLimbo = 0
   readonly #busy = new Map<number, number>()
   #writers = 0
   readonly #writerWaits: (() => void)[] = []
@@ -155,22 +157,26 @@ export class SlotTable {
     return this.#busy.has(slot)
   }
 
+  /** Whether a commit, the next one or the one under way, will free slots. */
   get hasLimbo(): boolean {
-    return this.#limbo.length > 0
+    return this.#limbo.length + this.#leavingLimbo > 0
   }
 
   /** The slots that the commit about to start will free: hand them to `free` when it is done. */
   takeLimbo(): number[] {
     const slots = this.#limbo
+    this.#leavingLimbo += slots.length
     this.#limbo = []
     return slots
   }
 
   free(slots: readonly number[]): void {
+    this.#leavingLimbo -= slots.length
     for (const slot of slots) this.#free[this.#freeCount++] = slot
   }
 
   keepLimbo(slots: readonly number[]): void {
+    this.#leavingLimbo -= slots.length
     this.#limbo.push(...slots)
   }
 

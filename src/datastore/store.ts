@@ -129,6 +129,7 @@ export interface Outbox {
   /** Forgets an insert that was not committed, with all its blocks (no-op for any other). An insert
    * left uncommitted by a crash is discarded when the outbox is opened. */
   discard(insertId: number): Promise<void>
+  /** The block; of several signed ones that inserts hold, the one that supersedes the others. */
   get(address: Address, options?: Abortable): Promise<Block | undefined>
   /** Pending entries, oldest first. The iteration stays valid while entries come and go. */
   entries(): IterableIterator<OutboxEntry>

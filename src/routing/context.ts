@@ -7,7 +7,7 @@ import type { Address, Block, Home } from '../keys/block.ts'
 import type { Rng } from '../runtime.ts'
 import type { Message, RequestMessage } from './messages.ts'
 import { PeerTable } from './peers.ts'
-import type { Output, PeerId, Ticket, TimerId } from './ports.ts'
+import type { Input, Output, PeerId, Ticket, TimerId } from './ports.ts'
 
 /** Silence one unit of credit buys from a peer, ms (design trial: 500 ms a unit, plus 1 s). */
 const SILENCE_PER_CREDIT_MS = 500
@@ -41,7 +41,7 @@ export class Context {
   #nextTimer = 1
   readonly #timers = new Map<TimerId, () => void>()
   #nextTicket = 1
-  readonly #writes = new Map<Ticket, (isKept: boolean) => void>()
+  readonly #writes = new Map<Ticket, (isKept: boolean, block: Block) => void>()
   #nextId = 1
   readonly #asked = new Map<PeerId, Map<number, Asker>>()
 
@@ -81,10 +81,10 @@ export class Context {
     run?.()
   }
 
-  /** Has a block put into the store; `done` hears whether it could be written. */
+  /** Has a block put into the store; `done` hears whether it could be written, and what is there. */
   store(
     what: { address: Address; home: Home; block: Block; link: PeerId },
-    done: (isKept: boolean) => void,
+    done: (isKept: boolean, block: Block) => void,
   ): void {
     const ticket = this.#nextTicket++
     this.#writes.set(ticket, done)
@@ -96,10 +96,10 @@ export class Context {
     this.emit({ type: 'keep', area: 'cache', ticket: undefined, ...what })
   }
 
-  written(ticket: Ticket, isKept: boolean): void {
+  written({ ticket, isKept, block }: Extract<Input, { type: 'kept' }>): void {
     const done = this.#writes.get(ticket)
     this.#writes.delete(ticket)
-    done?.(isKept)
+    done?.(isKept, block)
   }
 
   /** Sends a request and remembers who wants the answer; returns its id on that link. */

@@ -4,16 +4,22 @@
  * whether they hold a copy (spec §9.3).
  * @module
  */
-import { homePosition } from '../keys/block.ts'
+import { homePosition, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
 import { childCredit, silenceMs } from './context.ts'
 import type { Context } from './context.ts'
+import type { HeldCopy } from './held-copy.ts'
 import type { Freshness, Message, TrafficClass } from './messages.ts'
 import type { PeerId, TimerId } from './ports.ts'
 import { RING, distance } from './position.ts'
 
 /** Neighbors asked for a copy by the nearest node: the copies of home 0 are at the two nearest. */
 export const MAX_COPY_TRIES = 3
+/**
+ * Longest wait of a node that holds a signed block for a nearer one's, ms: less than the 1.5 s that who
+ * asked waits at the least (spec §9.3).
+ */
+const HELD_WAIT_MS = 1000
 
 export type FetchAnswer =
   | { readonly type: 'found'; readonly block: Block }
@@ -57,6 +63,9 @@ export class Fetch {
   #credit = 0
   #copyTries = 0
   #attempt: Attempt | undefined
+  /** Own copy of a signed block at freshness 2: what is answered where it supersedes what is found. */
+  #held: HeldCopy | undefined
+  #heldTimer: TimerId | undefined
   #sawNotFound = false
   #sawTimeOut = false
 
@@ -72,11 +81,22 @@ export class Fetch {
     return this.#waiters
   }
 
-  join(waiter: Waiter): void {
+  get holdsBlock(): boolean {
+    return this.#held !== undefined
+  }
+
+  /**
+   * `held`: this node's own copy, where a nearer node's may be newer. One in the store is the answer
+   * when the first nearer peer has none, or has said nothing for a second.
+   */
+  join(waiter: Waiter, held?: HeldCopy): void {
     this.#waiters.push(waiter)
-    if (this.#waiters.length > 1) return
-    this.#credit = waiter.credit
-    this.#tryNext()
+    this.#held = held ?? this.#held
+    if (this.#waiters.length === 1) {
+      this.#credit = waiter.credit
+      this.#tryNext()
+    }
+    if (this.#waiters.length > 0) this.#limitWait()
   }
 
   /** The waiter wants no answer any more; with the last one the fetch ends. */
@@ -86,17 +106,25 @@ export class Fetch {
     this.#waiters.splice(index, 1)
     if (this.#waiters.length === 0) {
       this.#cancelAttempt()
-      this.#ended()
+      this.#end()
     } else if (index === 0) {
       this.#credit = (this.#waiters[0] as Waiter).credit
     }
+  }
+
+  #limitWait(): void {
+    if (this.#held?.area !== 'store') return
+    this.#heldTimer ??= this.#context.after(HELD_WAIT_MS, () => {
+      this.#cancelAttempt()
+      this.#answerAll(this.#fallback())
+    })
   }
 
   #tryNext(): void {
     while (this.#attempt === undefined && this.#waiters.length > 0) {
       const next = this.#credit > 0 ? this.#chooseNext() : undefined
       if (next !== undefined) this.#ask(next.peer, next.phase)
-      else if (!this.#nextPayer()) this.#finish()
+      else if (!this.#nextPayer()) this.#answerAll(this.#fallback())
     }
   }
 
@@ -108,6 +136,7 @@ export class Fetch {
     const within = distance(position, this.#position)
     const nearer = peers.nearest(this.#position, { within, excluded, avoided, nowMs })
     if (nearer !== undefined) return { peer: nearer, phase: 'greedy' }
+    if (this.#held?.area === 'store') return undefined
     // nobody nearer said no, so as far as anyone knows this node is the nearest one
     if (this.#sawNotFound && this.#copyTries === 0) return undefined
     if (this.#copyTries >= MAX_COPY_TRIES) return undefined
@@ -150,8 +179,13 @@ export class Fetch {
   #found(block: Block): void {
     const link = this.#attempt?.peer ?? 0
     this.#closeAttempt()
+    if (this.#held !== undefined && supersedes(this.#held.block, block)) {
+      this.#answerAll({ type: 'found', block: this.#held.block })
+      return
+    }
     if (this.#waiters.some((waiter) => waiter.isCached)) {
       const { address, home } = this.target
+      // of a signed block this also replaces an older copy in the store
       this.#context.cache({ address, home, block, link })
     }
     this.#answerAll({ type: 'found', block })
@@ -161,30 +195,37 @@ export class Fetch {
     if (how === 'not-found') this.#sawNotFound = true
     else this.#sawTimeOut = true
     this.#closeAttempt()
-    this.#tryNext()
+    if (this.#held?.area === 'store') this.#answerAll(this.#fallback())
+    else this.#tryNext()
   }
 
   /** The payer has nothing left: it is answered, and the next in line pays. */
   #nextPayer(): boolean {
     if (this.#credit > 0 || this.#waiters.length < 2) return false
-    this.#waiters.shift()?.answer(this.#failure())
+    this.#waiters.shift()?.answer(this.#fallback())
     this.#credit = (this.#waiters[0] as Waiter).credit
     return true
   }
 
-  #finish(): void {
-    this.#answerAll(this.#failure())
-  }
-
-  /** "Nobody has it" only if everybody who was asked said so, or if there was nobody to ask. */
-  #failure(): FetchAnswer {
+  /**
+   * The answer where no other node gave a block: the copy of this one's store, else why not. "Nobody has
+   * it" only if everybody who was asked said so, or if there was nobody to ask.
+   */
+  #fallback(): FetchAnswer {
+    if (this.#held?.area === 'store') return { type: 'found', block: this.#held.block }
     return { type: this.#sawTimeOut ? 'timed-out' : 'not-found' }
   }
 
   #answerAll(answer: FetchAnswer): void {
     const waiters = this.#waiters.splice(0)
-    this.#ended()
+    this.#end()
     for (const waiter of waiters) waiter.answer(answer)
+  }
+
+  #end(): void {
+    this.#context.stop(this.#heldTimer)
+    this.#heldTimer = undefined
+    this.#ended()
   }
 
   #cancelAttempt(): void {

@@ -9,6 +9,7 @@ import type { Address, Block, Home } from '../keys/block.ts'
 import { childCredit, silenceMs } from './context.ts'
 import type { Context } from './context.ts'
 import { MAX_COPY_TRIES } from './fetch.ts'
+import { insertTail } from './held-copy.ts'
 import type { Message, Phase, TrafficClass } from './messages.ts'
 import type { PeerId, TimerId } from './ports.ts'
 import { RING, distance } from './position.ts'
@@ -45,6 +46,7 @@ export class Insert {
   readonly #position: number
   readonly #ended: (copies: number) => void
   readonly #tried = new Set<PeerId>()
+  /** What goes on from here: not always what was offered, where a superseding one is held. */
   #block: Block | undefined
   #credit: number
   #copies = 0
@@ -162,7 +164,8 @@ export class Insert {
     this.#isResponsible = true
     const { address, home, from } = this.target
     const block = this.#block as Block
-    this.#context.store({ address, home, block, link: from?.peer ?? 0 }, (isKept) => {
+    this.#context.store({ address, home, block, link: from?.peer ?? 0 }, (isKept, inPlace) => {
+      this.#block = inPlace // the copy must not be of an edition that is superseded here
       if (isKept) this.#copies++
       this.#goOn()
     })
@@ -173,9 +176,10 @@ export class Insert {
     this.#credit -= phase === 'copy' ? 0 : credit
     this.#tried.add(peer)
     const { address, home, trafficClass } = this.target
+    const tail = insertTail(address, this.#block as Block)
     const id = this.#context.ask(
       peer,
-      { type: 'insert', phase, trafficClass, freshness: 0, home, credit, address },
+      { type: 'insert', phase, trafficClass, freshness: 0, home, credit, address, tail },
       {
         address,
         answered: (message) => {

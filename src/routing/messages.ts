@@ -8,7 +8,7 @@ import c from 'compact-encoding'
 import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
-import { copyOf } from '../keys/bytes.ts'
+import { copyOf, readUint64, uint64 } from '../keys/bytes.ts'
 
 /** Every message starts with (and the small ones are) this many bytes. */
 export const HEADER_BYTES = 256
@@ -16,6 +16,11 @@ export const BLOCK_FRAME_BYTES = HEADER_BYTES + BLOCK_BYTES
 /** Most credit a request may carry (spec §9.2). */
 export const MAX_CREDIT = 16
 const MAX_UINT32 = 2 ** 32 - 1
+/** Tail fields of the INSERT of a signed block (spec §8.3). */
+const SEQUENCE_TAG = 2
+const HASH_TAG = 4
+const SEQUENCE_BYTES = 8
+const HASH_BYTES = 32
 
 const TYPES = {
   fetch: 1,
@@ -61,6 +66,14 @@ export interface RequestMessage {
   readonly credit: number
   readonly address: Address
   readonly tail?: readonly Field[]
+}
+
+/** What the INSERT of a signed block says of it: enough for a holder to say which of two wins. */
+export interface Offer {
+  /** In [0, 2^53 - 1]. */
+  readonly sequence: number
+  /** BLAKE2b-256 of the whole block. */
+  readonly hash: Uint8Array | undefined
 }
 
 export interface BlockMessage {
@@ -114,9 +127,11 @@ export function decodeMessage(frame: Uint8Array): Message | undefined {
   const id = c.uint32.decode(state)
   switch (type) {
     case 'fetch':
+      return withTail(state, { type, id, ...decodeRequest(state) })
     case 'insert': {
-      const request = decodeRequest(state)
-      return withTail(state, { type, id, ...request })
+      const request = withTail(state, { type, id, ...decodeRequest(state) })
+      offerIn(request)
+      return request
     }
     case 'found':
     case 'data': {
@@ -133,6 +148,29 @@ export function decodeMessage(frame: Uint8Array): Message | undefined {
     case 'cancel':
       return withTail(state, { type, id })
   }
+}
+
+/** The tail that carries an offer. */
+export function offerFields({ sequence, hash }: Offer): readonly Field[] {
+  const fields: Field[] = [{ tag: SEQUENCE_TAG, value: uint64(sequence) }]
+  if (hash !== undefined) fields.push({ tag: HASH_TAG, value: hash })
+  return fields
+}
+
+/**
+ * What an INSERT offers; undefined where it names no sequence. Never throws for a message that was
+ * decoded. @throws ShoalError E_MESSAGE_CODEC
+ */
+export function offerIn({ tail }: Pick<RequestMessage, 'tail'>): Offer | undefined {
+  const valueOf = (tag: number): Uint8Array | undefined =>
+    tail?.find((field) => field.tag === tag)?.value
+  const hash = valueOf(HASH_TAG)
+  if (hash !== undefined && hash.length !== HASH_BYTES) throw malformed('has a hash of bad length')
+  const bytes = valueOf(SEQUENCE_TAG)
+  if (bytes === undefined) return undefined
+  const sequence = bytes.length === SEQUENCE_BYTES ? readUint64(bytes, 0) : undefined
+  if (sequence === undefined) throw malformed('has a bad sequence')
+  return { sequence, hash }
 }
 
 type State = ReturnType<typeof c.state> & { buffer: Buffer }

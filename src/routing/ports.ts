@@ -4,6 +4,7 @@
  * @module
  */
 import type { Address, Block, Home } from '../keys/block.ts'
+import type { HeldCopy } from './held-copy.ts'
 import type { Freshness, Message, TrafficClass } from './messages.ts'
 
 /** Number of one connection, at least 1 and never used again; two connections are two peers. */
@@ -25,6 +26,19 @@ export type Input =
       readonly freshness: Freshness
       readonly trafficClass: TrafficClass
     }
+  /**
+   * The newest signed block of an address for this node itself, from all `homes` at once with
+   * freshness 2; `held` is its own copy, which counts too.
+   */
+  | {
+      readonly type: 'fetch-newest'
+      readonly id: LocalId
+      readonly address: Address
+      /** At least one. */
+      readonly homes: readonly Home[]
+      readonly trafficClass: TrafficClass
+      readonly held: HeldCopy | undefined
+    }
   /** Insert of one copy set of an own block at one home. */
   | {
       readonly type: 'insert'
@@ -37,19 +51,27 @@ export type Input =
   /** This node no longer wants its request; nothing more is output for it. */
   | { readonly type: 'abort'; readonly id: LocalId }
   /**
-   * A decoded message. The driver answers a FETCH that its store can answer and hands on misses only;
-   * with an INSERT it hands in the block if it is held already (same or greater sequence); FOUND and
-   * DATA come with blocks that it verified.
+   * A decoded message. The driver answers a FETCH to which its own copy is the answer, and hands in one
+   * that is a rival (`roleInFetch`); with an INSERT it hands in the copy that makes the offered block
+   * needless (`settlesInsert`). FOUND and DATA come with blocks that it verified.
    */
   | {
       readonly type: 'message'
       readonly from: PeerId
       readonly message: Message
-      readonly held?: Block | undefined
+      readonly held?: HeldCopy | undefined
     }
   | { readonly type: 'timer'; readonly timer: TimerId }
-  /** A `keep` with this ticket is done; not kept: it could not be written. */
-  | { readonly type: 'kept'; readonly ticket: Ticket; readonly isKept: boolean }
+  /**
+   * A `keep` with this ticket is done; not kept: it could not be written. `block`: what is in the place
+   * now, the one that was to be kept or a signed one that supersedes it.
+   */
+  | {
+      readonly type: 'kept'
+      readonly ticket: Ticket
+      readonly isKept: boolean
+      readonly block: Block
+    }
   | { readonly type: 'peer-up'; readonly peer: PeerId; readonly position: number }
   | { readonly type: 'peer-down'; readonly peer: PeerId }
 

@@ -3,14 +3,16 @@
  * bounds what is open, and hands each message to the request it belongs to.
  * @module
  */
-import type { Address } from '../keys/block.ts'
+import type { Address, Block } from '../keys/block.ts'
 import { mapKey } from '../keys/bytes.ts'
 import type { Rng } from '../runtime.ts'
 import { Context } from './context.ts'
 import { Fetch } from './fetch.ts'
 import type { FetchAnswer, FetchTarget, Waiter } from './fetch.ts'
+import type { HeldCopy } from './held-copy.ts'
 import { Insert } from './insert.ts'
 import { LocalFetch } from './local-fetch.ts'
+import { NewestFetch } from './newest-fetch.ts'
 import { MAX_CREDIT } from './messages.ts'
 import type { BlockMessage, RequestMessage } from './messages.ts'
 import { MAX_OPEN_PER_PEER } from './peers.ts'
@@ -18,6 +20,8 @@ import type { Input, LocalId, Output, PeerId } from './ports.ts'
 
 /** Fetches open at once in this node, whoever started them; more are answered OVERLOAD. */
 const MAX_FETCHES = 8192
+/** Fetches that hold this node's own copy while a nearer node is asked, 8 MiB; others answer with it. */
+const MAX_HOLDING = 256
 /** Inserts open at once; each may hold a block: 2,048 × 32 KiB = 64 MiB at most. */
 const MAX_INSERTS = 2048
 /** Inserts of one link that wait for their data: what a link may send us unasked-for, 2 MiB. */
@@ -44,9 +48,10 @@ export class Router {
   readonly #fetches = new Map<string, Fetch>()
   /** What peers asked of this node. */
   readonly #inbound = new Map<PeerId, InboundLink>()
-  readonly #localFetches = new Map<LocalId, LocalFetch>()
+  readonly #localFetches = new Map<LocalId, LocalFetch | NewestFetch>()
   readonly #localInserts = new Map<LocalId, Insert>()
   #inserts = 0
+  #holding = 0
 
   /** `position`: own ring position. `rng` draws credits. */
   constructor(options: { position: number; rng: Rng }) {
@@ -89,6 +94,9 @@ export class Router {
       case 'fetch':
         this.#startLocalFetch(input)
         break
+      case 'fetch-newest':
+        this.#startNewestFetch(input)
+        break
       case 'insert':
         this.#startLocalInsert(input)
         break
@@ -102,7 +110,7 @@ export class Router {
         this.#context.timerFired(input.timer)
         break
       case 'kept':
-        this.#context.written(input.ticket, input.isKept)
+        this.#context.written(input)
         break
       case 'peer-up':
         this.#context.peerUp(input.peer, input.position)
@@ -120,6 +128,23 @@ export class Router {
       context: this.#context,
       target: { address, freshness, trafficClass },
       homes,
+      start: (target, waiter) => this.#joinFetch(target, waiter),
+      finish: (result) => {
+        this.#localFetches.delete(id)
+        this.#context.emit({ type: 'fetched', id, result })
+      },
+    })
+    this.#localFetches.set(id, local)
+    local.begin()
+  }
+
+  #startNewestFetch(input: Extract<Input, { type: 'fetch-newest' }>): void {
+    const { id, address, homes, trafficClass, held } = input
+    const local = new NewestFetch({
+      context: this.#context,
+      target: { address, freshness: 2, trafficClass },
+      homes,
+      held,
       start: (target, waiter) => this.#joinFetch(target, waiter),
       finish: (result) => {
         this.#localFetches.delete(id)
@@ -172,10 +197,10 @@ export class Router {
     this.#context.peers.heard(from, this.#context.nowMs)
     switch (message.type) {
       case 'fetch':
-        this.#fetchFromPeer(from, message)
+        this.#fetchFromPeer(from, message, input.held)
         break
       case 'insert':
-        this.#insertFromPeer(from, message, input)
+        this.#insertFromPeer(from, message, input.held?.block)
         break
       case 'data':
         this.#data(from, message)
@@ -196,12 +221,16 @@ export class Router {
     }
   }
 
-  #fetchFromPeer(from: PeerId, message: RequestMessage): void {
+  #fetchFromPeer(from: PeerId, message: RequestMessage, held: HeldCopy | undefined): void {
     const { id, address, home, freshness, trafficClass } = message
     const inbound = this.#claim(from, message)?.open
     if (inbound === undefined) return
     if (message.phase === 'copy') {
       this.#context.send(from, { type: 'not-found', id }) // the store was looked into: it is not here
+      return
+    }
+    if (held?.area === 'store' && this.#holding >= MAX_HOLDING) {
+      this.#context.send(from, { type: 'found', id, block: held.block })
       return
     }
     if (this.#fetches.size >= MAX_FETCHES) {
@@ -220,7 +249,15 @@ export class Router {
     }
     const fetch = this.#fetchFor({ address, home, freshness, trafficClass })
     inbound.set(id, { type: 'fetch', fetch, waiter })
-    fetch.join(waiter)
+    fetch.join(waiter, this.#countHeld(fetch, held))
+  }
+
+  /** The copy that `fetch` may hold: as long as few do. */
+  #countHeld(fetch: Fetch, held: HeldCopy | undefined): HeldCopy | undefined {
+    if (held === undefined || fetch.holdsBlock) return held
+    if (this.#holding >= MAX_HOLDING) return undefined
+    this.#holding++
+    return held
   }
 
   #answerPeer(peer: PeerId, id: number, answer: FetchAnswer): void {
@@ -246,16 +283,13 @@ export class Router {
     const name = `${nameOfAll}${target.freshness}`
     const fetch = new Fetch(this.#context, target, () => {
       this.#fetches.delete(name)
+      if (fetch.holdsBlock) this.#holding--
     })
     this.#fetches.set(name, fetch)
     return fetch
   }
 
-  #insertFromPeer(
-    from: PeerId,
-    message: RequestMessage,
-    { held }: Extract<Input, { type: 'message' }>,
-  ): void {
+  #insertFromPeer(from: PeerId, message: RequestMessage, held: Block | undefined): void {
     const { id, address, home, phase, trafficClass } = message
     const link = this.#claim(from, message)
     if (link === undefined) return

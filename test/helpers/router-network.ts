@@ -4,9 +4,11 @@
  * @module
  */
 import type { Address, Block, Home } from '../../src/keys/block.ts'
-import { BLOCK_BYTES, contentAddress } from '../../src/keys/block.ts'
-import { mapKey } from '../../src/keys/bytes.ts'
-import type { Message } from '../../src/routing/messages.ts'
+import { BLOCK_BYTES, contentAddress, signedAddress, supersedes } from '../../src/keys/block.ts'
+import { equals, mapKey } from '../../src/keys/bytes.ts'
+import { roleInFetch, settlesInsert } from '../../src/routing/held-copy.ts'
+import type { HeldCopy } from '../../src/routing/held-copy.ts'
+import type { Message, RequestMessage } from '../../src/routing/messages.ts'
 import type { FetchResult, Input, Output } from '../../src/routing/ports.ts'
 import { RING, distance } from '../../src/routing/position.ts'
 import { Router } from '../../src/routing/router.ts'
@@ -43,19 +45,23 @@ export class RouterNetwork {
   readonly sent: Sent[] = []
   readonly #rng: Rng
   readonly #latencyMs: number
-  readonly #lossRate: number
+  /** Share of messages that are lost from now on, in [0, 1). */
+  lossRate: number
   readonly #timers = new Map<string, () => void>()
   readonly #fetched = new Map<string, (result: FetchResult) => void>()
   readonly #inserted = new Map<string, (copies: number) => void>()
   #events: Event[] = []
   #order = 0
   #nextLocal = 1
+  readonly #asked = new Map<string, (answer: Message) => void>()
   nowMs = 0
+  /** When the last fetch, or `ask`, had its answer. */
+  answeredMs = 0
 
   constructor(options: { rng: Rng; latencyMs?: number; lossRate?: number }) {
     this.#rng = options.rng
     this.#latencyMs = options.latencyMs ?? 20
-    this.#lossRate = options.lossRate ?? 0
+    this.lossRate = options.lossRate ?? 0
   }
 
   /** `count` nodes at random positions, each linked to 3 on each side and `long` at 1/d distances. */
@@ -125,6 +131,34 @@ export class RouterNetwork {
     })
   }
 
+  /** The newest signed block of an address; `abort` takes the fetch back, and it never resolves. */
+  fetchNewest(
+    node: SimNode,
+    address: Address,
+    homes: readonly Home[] = [0, 1, 2],
+  ): Promise<FetchResult> & { abort(): void } {
+    const id = this.#nextLocal++
+    const fetched = new Promise<FetchResult>((resolve) => {
+      this.#fetched.set(`${node.index}/${id}`, resolve)
+      const rest = {
+        address,
+        homes,
+        trafficClass: 'realtime',
+        held: heldBy(node, address),
+      } as const
+      this.#input(node, { type: 'fetch-newest', id, ...rest })
+    })
+    return Object.assign(fetched, { abort: () => this.#input(node, { type: 'abort', id }) })
+  }
+
+  /** Has `from` send a request of its own making to a peer; resolves to the answer. */
+  ask(from: SimNode, to: SimNode, request: RequestMessage): Promise<Message> {
+    return new Promise((resolve) => {
+      this.#asked.set(`${from.index}/${to.index}/${request.id}`, resolve)
+      this.#send(from, to.index, request)
+    })
+  }
+
   insert(node: SimNode, address: Address, block: Block, home: Home): Promise<number> {
     const id = this.#nextLocal++
     return new Promise((resolve) => {
@@ -180,13 +214,14 @@ export class RouterNetwork {
         this.#timers.get(`${node.index}/${output.timer}`)?.()
         break
       case 'keep': {
-        node[output.area].set(mapKey(output.address), output.block)
+        const block = keep(node, output)
         const { ticket } = output
         if (ticket !== undefined)
-          this.#after(0, () => this.#input(node, { type: 'kept', ticket, isKept: true }))
+          this.#after(0, () => this.#input(node, { type: 'kept', ticket, isKept: true, block }))
         break
       }
       case 'fetched':
+        this.answeredMs = this.nowMs
         this.#fetched.get(`${node.index}/${output.id}`)?.(output.result)
         break
       case 'inserted':
@@ -199,7 +234,7 @@ export class RouterNetwork {
 
   #send(from: SimNode, to: number, message: Message): void {
     this.sent.push({ from: from.index, to, message })
-    const isLost = this.#lossRate > 0 && this.#rng.below(1_000_000) < this.#lossRate * 1_000_000
+    const isLost = this.lossRate > 0 && this.#rng.below(1_000_000) < this.lossRate * 1_000_000
     if (isLost) return
     this.#after(this.#latencyMs, () => {
       this.#arrive(from, this.#node(to), message)
@@ -208,15 +243,33 @@ export class RouterNetwork {
 
   #arrive(from: SimNode, node: SimNode, message: Message): void {
     if (node.isDown || !node.links.has(from.index) || node.isDropper) return
-    if (message.type === 'fetch') {
-      const block =
-        node.store.get(mapKey(message.address)) ?? node.cache.get(mapKey(message.address))
-      const { id } = message
-      if (node.isLiar) return this.#send(node, from.index, { type: 'not-found', id })
-      if (block !== undefined) return this.#send(node, from.index, { type: 'found', id, block })
+    this.#answerAsk(from, node, message)
+    if (message.type === 'fetch' || message.type === 'insert') this.#request(from, node, message)
+    else this.#input(node, { type: 'message', from: from.index, message })
+  }
+
+  #answerAsk(from: SimNode, node: SimNode, message: Message): void {
+    if (message.type !== 'found' && message.type !== 'not-found') return
+    const asked = this.#asked.get(`${node.index}/${from.index}/${message.id}`)
+    if (asked === undefined) return
+    this.answeredMs = this.nowMs
+    asked(message)
+  }
+
+  #request(from: SimNode, node: SimNode, message: RequestMessage): void {
+    const { id, address, type } = message
+    if (type === 'fetch' && node.isLiar) {
+      this.#send(node, from.index, { type: 'not-found', id })
+      return
     }
-    const held = message.type === 'insert' ? node.store.get(mapKey(message.address)) : undefined
-    this.#input(node, { type: 'message', from: from.index, message, held })
+    const held = heldBy(node, address)
+    const role = held === undefined ? 'none' : roleIn(message, held)
+    if (held !== undefined && role === 'answer') {
+      this.#send(node, from.index, { type: 'found', id, block: held.block })
+    } else {
+      const rival = role === 'rival' ? held : undefined
+      this.#input(node, { type: 'message', from: from.index, message, held: rival })
+    }
   }
 
   #after(delayMs: number, run: () => void): () => void {
@@ -269,6 +322,32 @@ export class RouterNetwork {
 /** Nodes by distance to `position`, the nearest first. */
 export function byDistance(nodes: readonly SimNode[], position: number): SimNode[] {
   return nodes.toSorted((a, b) => distance(a.position, position) - distance(b.position, position))
+}
+
+/** What a node holds of an address. */
+export function heldBy({ store, cache }: SimNode, address: Address): HeldCopy | undefined {
+  const name = mapKey(address)
+  const [stored, cached] = [store.get(name), cache.get(name)]
+  if (stored !== undefined) return { block: stored, area: 'store' }
+  return cached && { block: cached, area: 'cache' }
+}
+
+/** As the driver does with its store: `held` of an INSERT makes it needless, or is nothing to it. */
+function roleIn(request: RequestMessage, held: HeldCopy): 'answer' | 'rival' | 'none' {
+  if (request.type === 'fetch') return roleInFetch(request, held)
+  return settlesInsert(request, held.block) ? 'rival' : 'none'
+}
+
+/** One block an address, as in a block store; returns the one that has the place. */
+function keep(node: SimNode, output: Extract<Output, { type: 'keep' }>): Block {
+  const name = mapKey(output.address)
+  const held = heldBy(node, output.address)?.block
+  const isSigned = equals(signedAddress(output.block.subarray(0, 32)), output.address)
+  const isKept = held === undefined || !isSigned || !supersedes(held, output.block)
+  const block = isKept ? output.block : held
+  node[output.area].set(name, block)
+  for (const area of [node.store, node.cache]) if (area.has(name)) area.set(name, block)
+  return block
 }
 
 function isBefore(a: Event, b: Event): boolean {

@@ -141,6 +141,70 @@ export function blockStoreSuite(name: string, openStore: OpenStore): void {
     assert.equal(await put(store, signedBlock(1, 9), 'cache', 0), 'known')
   })
 
+  test(`${name}: a replacement that comes for the cache replaces in the store, which stays the store`, async (t) => {
+    const store = await open(t)
+    assert.equal(await put(store, signedBlock(1, 5), 'store', 0), 'stored')
+    assert.equal(await put(store, signedBlock(1, 5), 'cache', 2), 'stored')
+    for (const [sequence, home] of [
+      [6, 0],
+      [7, 1],
+      [8, 2],
+    ] as const) {
+      assert.equal(await put(store, signedBlock(1, sequence), 'cache', home), 'stored')
+      const got = await store.get(signedBlock(1, 0).address)
+      assert.deepEqual(got, { block: signedBlock(1, sequence).block, area: 'store' })
+    }
+    const walked = await collect(store.walk(ALL))
+    assert.deepEqual(
+      walked.map(({ home, sequence }) => [home, sequence]),
+      [[0, 8]],
+    )
+    assert.equal(store.status().blocks, 1)
+  })
+
+  test(`${name}: in the cache a replacement holds under all homes, and an older one changes nothing`, async (t) => {
+    const store = await open(t)
+    for (const home of [0, 1, 2] as const) {
+      assert.equal(await put(store, signedBlock(1, 5), 'cache', home), 'stored')
+    }
+    assert.equal(await put(store, signedBlock(1, 6), 'cache', 1), 'stored')
+    for (const home of [0, 1, 2] as const) {
+      assert.equal(await put(store, signedBlock(1, 6), 'cache', home), 'known')
+      for (const area of ['cache', 'store'] as const) {
+        assert.equal(await put(store, signedBlock(1, 5), area, home), 'older')
+      }
+    }
+    const got = await store.get(signedBlock(1, 0).address)
+    assert.deepEqual(got, { block: signedBlock(1, 6).block, area: 'cache' })
+    assert.equal(store.status().usedBytes, BLOCK_BYTES)
+  })
+
+  test(`${name}: editions put at the same time, in any order, leave the newest in one slot`, async (t) => {
+    const store = await open(t)
+    const numbers = [3, 9, 1, 7, 9, 2, 8]
+    const puts = numbers.map((sequence, i) =>
+      put(store, signedBlock(1, sequence, i), i % 2 === 0 ? 'store' : 'cache', (i % 3) as Home),
+    )
+    assert.ok((await Promise.all(puts)).every((result) => result !== 'refused'))
+    const [a, b] = [signedBlock(1, 9, 1).block, signedBlock(1, 9, 4).block]
+    const got = await store.get(signedBlock(1, 0).address)
+    assert.deepEqual(got?.block, supersedes(a, b) ? a : b)
+    assert.equal(got?.area, 'store')
+    assert.equal(store.status().blocks, 1)
+  })
+
+  test(`${name}: a full store that replaces editions gives up at most one other block`, async (t) => {
+    const store = await open(t, 20)
+    for (let i = 0; i < 13; i++) await put(store, contentBlock(i), 'store')
+    for (let sequence = 1; sequence <= 30; sequence++) {
+      assert.equal(await put(store, signedBlock(1, sequence), 'store'), 'stored')
+      const { address } = signedBlock(1, 0)
+      assert.deepEqual((await store.get(address))?.block, signedBlock(1, sequence).block)
+      assert.ok(store.status().blocks <= 14)
+    }
+    assert.ok((await present(store, 13)) >= 12)
+  })
+
   test(`${name}: at equal sequence the smaller hash wins, whichever came first`, async (t) => {
     const [a, b] = [signedBlock(1, 7, 1), signedBlock(1, 7, 2)]
     const [winner, loser] = supersedes(a.block, b.block) ? [a, b] : [b, a]

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { isShoalError } from '../../src/errors.ts'
-import { BLOCK_BYTES } from '../../src/keys/block.ts'
+import { BLOCK_BYTES, supersedes } from '../../src/keys/block.ts'
 import type { Home } from '../../src/keys/block.ts'
 import { mapKey } from '../../src/keys/bytes.ts'
 import type { Outbox, OutboxEntry } from '../../src/datastore/store.ts'
@@ -278,6 +278,65 @@ export function outboxSuite(name: string, openStore: OpenStore): void {
     assert.deepEqual(await outbox.get(signedBlock(1, 0).address), signedBlock(1, first).block)
     assert.equal(outbox.insert(second)?.spreadBlocks, 2)
     assert.equal(outbox.insert(first)?.spreadBlocks, 0)
+  })
+
+  test(`${name}: of several editions of an address the superseding one is got, whichever came first`, async (t) => {
+    const outbox = await open(t)
+    const [c, d] = [signedBlock(1, 6, 1), signedBlock(1, 6, 2)]
+    const [winner, loser] = supersedes(c.block, d.block) ? [c, d] : [d, c]
+    const older = signedBlock(1, 5)
+    const held = new Map<NamedBlock, number>()
+    for (const named of [loser, winner, older]) {
+      const insertId = await outbox.begin()
+      held.set(named, insertId)
+      assert.equal(await add(outbox, insertId, named), 'added')
+      await outbox.commit(insertId)
+      const expected = named === loser ? loser : winner
+      assert.deepEqual(await outbox.get(named.address), expected.block)
+    }
+    const left = [winner, loser, older, undefined]
+    for (const [i, named] of [winner, loser, older].entries()) {
+      const { address } = named
+      const entry = { insertId: held.get(named) as number, address, homesLeft: [] }
+      await outbox.homeDone(entry, 0)
+      assert.deepEqual(await outbox.get(address), left[i + 1]?.block, `without ${i + 1} of them`)
+    }
+    assert.equal(outbox.pendingBlocks, 0)
+  })
+
+  test(`${name}: an edition that is discarded leaves the one before it`, async (t) => {
+    const outbox = await open(t)
+    const inserts: number[] = []
+    for (const sequence of [1, 2, 3]) {
+      const insertId = await outbox.begin()
+      inserts.push(insertId)
+      await add(outbox, insertId, signedBlock(1, sequence))
+    }
+    const { address } = signedBlock(1, 0)
+    await outbox.discard(inserts[1] as number)
+    assert.deepEqual(await outbox.get(address), signedBlock(1, 3).block)
+    await outbox.discard(inserts[2] as number)
+    assert.deepEqual(await outbox.get(address), signedBlock(1, 1).block)
+    await outbox.discard(inserts[0] as number)
+    assert.equal(await outbox.get(address), undefined)
+  })
+
+  test(`${name}: an edition in the outbox and another in the areas leave each other alone`, async (t) => {
+    const { outbox, blocks } = await openStore(t, SLOTS)
+    const { address } = signedBlock(1, 0)
+    for (const [waiting, held] of [
+      [5, 4],
+      [6, 9],
+    ] as const) {
+      const insertId = await outbox.begin()
+      await add(outbox, insertId, signedBlock(1, waiting))
+      await outbox.commit(insertId)
+      const request = { ...signedBlock(1, held), home: 0, area: 'store', link: 1 } as const
+      assert.equal(await blocks.put(request), 'stored')
+      assert.deepEqual(await outbox.get(address), signedBlock(1, waiting).block)
+      assert.deepEqual((await blocks.get(address))?.block, signedBlock(1, held).block)
+    }
+    assert.equal(blocks.status().usedBytes, 3 * BLOCK_BYTES)
   })
 
   test(`${name}: aborted calls reject with the reason and keep nothing`, async (t) => {

@@ -14,6 +14,8 @@ import {
   RESERVED_TYPES,
   decodeMessage,
   encodeMessage,
+  offerFields,
+  offerIn,
 } from '../../src/routing/messages.ts'
 import type { Message } from '../../src/routing/messages.ts'
 
@@ -108,6 +110,40 @@ test('a tail that is cut off, out of order or must be understood is malformed', 
   fails(withTail(6, 0, 4, 0))
   fails(withTail(5, 0))
   fails(set(43, 1)) // longer than the header
+})
+
+test('an INSERT says what it offers: a sequence, and the hash of the block', () => {
+  const hash = new Uint8Array(32).fill(9)
+  for (const sequence of [0, 1, 2 ** 32, 2 ** 53 - 1]) {
+    for (const offer of [
+      { sequence, hash },
+      { sequence, hash: undefined },
+    ]) {
+      const message = { ...request, type: 'insert', tail: offerFields(offer) } as const
+      const decoded = decodeMessage(encodeMessage(message))
+      assert.deepEqual(decoded, message)
+      assert.ok(decoded?.type === 'insert')
+      assert.deepEqual(offerIn(decoded), offer)
+    }
+  }
+  assert.equal(offerIn({}), undefined)
+  assert.equal(offerIn({ tail: [{ tag: 4, value: hash }] }), undefined)
+})
+
+test('an INSERT with a sequence or hash of another length is malformed, and so is a sequence above 2^53 - 1', () => {
+  const insert = { ...request, type: 'insert' } as const
+  const fields = (tag: number, value: Uint8Array): Message => ({
+    ...insert,
+    tail: [{ tag, value }],
+  })
+  for (const length of [0, 1, 7, 9, 32]) fails((frame) => frame, fields(2, new Uint8Array(length)))
+  for (const length of [0, 1, 31, 33]) fails((frame) => frame, fields(4, new Uint8Array(length)))
+  const tooGreat = new Uint8Array(8)
+  tooGreat[6] = 32 // 2^53
+  fails((frame) => frame, fields(2, tooGreat))
+  // in a FETCH these tags mean nothing, and are skipped
+  const fetch = { ...request, tail: [{ tag: 2, value: new Uint8Array(3) }] }
+  assert.deepEqual(decodeMessage(encodeMessage(fetch)), fetch)
 })
 
 test('types that are reserved or unknown are skipped', () => {

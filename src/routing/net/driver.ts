@@ -4,7 +4,7 @@
  * @module
  */
 import { isShoalError } from '../../errors.ts'
-import type { BlockStore } from '../../datastore/store.ts'
+import type { BlockStore, PutRequest } from '../../datastore/store.ts'
 import type { Address, Block, Home } from '../../keys/block.ts'
 import type { Clock, Logger, Rng } from '../../runtime.ts'
 import {
@@ -24,6 +24,8 @@ import type { Link, LinkHandlers, Transport } from './transport.ts'
 
 /** Links at once (design §6: degree 20 to 32). */
 export const MAX_PEERS = 32
+/** A signed block may lose its place to a newer one while it is put: so often it is tried again. */
+const MAX_PUTS = 3
 /** Blocks that wait to be written because they passed by; more are not cached, 8 MiB. */
 const MAX_CACHE_WRITES = 256
 
@@ -114,6 +116,22 @@ export class Driver {
     return this.#request(this.#fetches, input, signal)
   }
 
+  /**
+   * The newest signed block of an address: asks all homes at once, responsible nodes only, and resolves
+   * when all have answered or 1 s after the first block (spec §9.4). A copy of this node's own counts
+   * too. Not-found only if every home said so. Rejects with `signal.reason`.
+   */
+  async fetchNewest(
+    address: Address,
+    options: { homes: readonly Home[]; signal?: AbortSignal },
+  ): Promise<FetchResult> {
+    const { homes, signal } = options
+    const held = await this.#options.store.get(address, signal === undefined ? {} : { signal })
+    const trafficClass = 'realtime'
+    const input = { type: 'fetch-newest', address, homes, trafficClass, held } as const
+    return this.#request(this.#fetches, input, signal)
+  }
+
   /** Inserts one block at one home; resolves to the copies acknowledged, this node's own included. */
   insert(
     address: Address,
@@ -141,6 +159,7 @@ export class Driver {
     table: Map<LocalId, Pending<T>>,
     input:
       | Omit<Extract<Input, { type: 'fetch' }>, 'id'>
+      | Omit<Extract<Input, { type: 'fetch-newest' }>, 'id'>
       | Omit<Extract<Input, { type: 'insert' }>, 'id'>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
@@ -270,20 +289,30 @@ export class Driver {
     if (output.area === 'cache' && this.#cacheWrites >= MAX_CACHE_WRITES) return
     const { address, home, block, area, link, ticket } = output
     if (area === 'cache') this.#cacheWrites++
-    void this.#put({ address, home, block, area, link }).then((isKept) => {
+    void this.#put({ address, home, block, area, link }).then((kept) => {
       if (area === 'cache') this.#cacheWrites--
-      if (ticket !== undefined) this.#handle({ type: 'kept', ticket, isKept })
+      if (ticket !== undefined) this.#handle({ type: 'kept', ticket, ...kept })
     })
   }
 
-  /** Whether the block, or one that takes its place, is in the store now. */
-  async #put(request: Parameters<BlockStore['put']>[0]): Promise<boolean> {
+  /**
+   * Puts the block, or into its place the one that is here and supersedes it: that one may be in the
+   * cache alone, or under another home. Says which, and whether it could be written.
+   */
+  async #put(request: PutRequest): Promise<{ isKept: boolean; block: Block }> {
+    const { store, logger } = this.#options
+    let { block } = request
     try {
-      return (await this.#options.store.put(request)) !== 'refused'
+      for (let puts = 0; puts < MAX_PUTS; puts++) {
+        const result = await store.put({ ...request, block })
+        if (result !== 'older') return { isKept: result !== 'refused', block }
+        if (request.area === 'cache') break
+        block = (await store.get(request.address))?.block ?? block
+      }
     } catch {
-      if (!this.#isClosed) this.#options.logger.warn('a block could not be stored')
-      return false
+      if (!this.#isClosed) logger.warn('a block could not be stored')
     }
+    return { isKept: false, block }
   }
 }
 

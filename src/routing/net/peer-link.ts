@@ -5,9 +5,10 @@
  */
 import { isShoalError } from '../../errors.ts'
 import type { BlockStore } from '../../datastore/store.ts'
-import { sequenceOf, signedAddress, verify } from '../../keys/block.ts'
-import type { Address, Block } from '../../keys/block.ts'
-import { compare } from '../../keys/bytes.ts'
+import { verify } from '../../keys/block.ts'
+import type { Address } from '../../keys/block.ts'
+import { roleInFetch, settlesInsert } from '../held-copy.ts'
+import type { HeldCopy } from '../held-copy.ts'
 import { decodeMessage, encodeMessage } from '../messages.ts'
 import type { BlockMessage, Message, RequestMessage } from '../messages.ts'
 import { MAX_OPEN_PER_PEER } from '../peers.ts'
@@ -29,7 +30,7 @@ export class PeerLink {
   readonly #store: BlockStore
   readonly #counters: DriverCounters
   readonly #awaitedBlock: (message: BlockMessage) => Address | undefined
-  readonly #handle: (message: Message, held?: Block) => void
+  readonly #handle: (message: Message, held?: HeldCopy) => void
   /** Requests that wait for their look-up, oldest first; by id, so that CANCEL takes one out. */
   readonly #requests = new Map<number, RequestMessage>()
   /** Requests being looked up; a cancelled one is taken out. */
@@ -47,7 +48,7 @@ export class PeerLink {
     store: BlockStore
     counters: DriverCounters
     awaitedBlock: (message: BlockMessage) => Address | undefined
-    handle: (message: Message, held?: Block) => void
+    handle: (message: Message, held?: HeldCopy) => void
   }) {
     this.#link = options.link
     this.#store = options.store
@@ -196,41 +197,25 @@ export class PeerLink {
   }
 
   async #lookUp(request: RequestMessage): Promise<void> {
-    const block = await this.#held(request)
+    const held = await this.#held(request)
     if (!this.#lookups.delete(request) || this.#isClosed) return // cancelled meanwhile
-    if (request.type === 'insert') this.#handle(request, block)
-    else if (block === undefined) this.#handle(request)
-    else this.send({ type: 'found', id: request.id, block })
+    if (held === undefined) this.#handle(request)
+    else if (request.type === 'insert') {
+      this.#handle(request, settlesInsert(request, held.block) ? held : undefined)
+    } else {
+      const role = roleInFetch(request, held)
+      if (role === 'answer') this.send({ type: 'found', id: request.id, block: held.block })
+      else this.#handle(request, role === 'rival' ? held : undefined)
+    }
   }
 
-  /** The block that answers `request`, if the store holds one; a failing store holds nothing. */
-  async #held(request: RequestMessage): Promise<Block | undefined> {
+  /** The copy that is here of what `request` names; a failing store holds nothing. */
+  async #held(request: RequestMessage): Promise<HeldCopy | undefined> {
     if (request.phase === 'stem') return undefined // a stem hop consults no store
     try {
-      const held = await this.#store.get(request.address)
-      if (held === undefined) return undefined
-      if (request.type === 'insert') {
-        return isNewEnough(request, held.block) ? held.block : undefined
-      }
-      // a cached copy may be older than 60 s, and is not the answer of a responsible node
-      return request.freshness === 0 || held.area === 'store' ? held.block : undefined
+      return await this.#store.get(request.address)
     } catch {
       return undefined
     }
   }
 }
-
-/**
- * Whether a held block makes the offered one needless: content always, a signed one where the INSERT
- * names a sequence (tail field 2) that is not greater.
- */
-function isNewEnough(request: RequestMessage, held: Block): boolean {
-  if (compare(signedAddress(held.subarray(0, 32)), request.address) !== 0) return true
-  const offered = request.tail?.find((field) => field.tag === SEQUENCE_TAG)?.value
-  if (offered?.length !== 8) return false
-  const view = new DataView(offered.buffer, offered.byteOffset, 8)
-  return view.getBigUint64(0, true) <= BigInt(sequenceOf(held))
-}
-
-/** Tail field of an INSERT of a signed block: its sequence, u64. */
-const SEQUENCE_TAG = 2
