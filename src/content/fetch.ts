@@ -35,16 +35,37 @@ export interface FetchContext {
 }
 
 /**
- * What `uri` names, without its bytes unless they are inline. @throws MissingBlock, ShoalError
- * E_DECODE; rejects with `signal.reason`.
+ * What a CHK names, without its bytes unless they are inline. @throws MissingBlock, ShoalError
+ * E_DECODE, also for a folder under the key of a file; rejects with `signal.reason`.
  */
 export async function openContent(uri: ContentUri, context: FetchContext): Promise<Manifest> {
-  const root = { blockBytes: BLOCK_BYTES, ...uri }
   if (uri.kind === 'bare') {
+    const root = { blockBytes: BLOCK_BYTES, ...uri }
     const size = await drive(walkToSize(root), root, context)
     return { size, contentType: undefined, body: { type: 'tree', root } }
   }
-  const leaf = openLeaf(await need(root, true, context), root)
+  const manifest = await openManifest(uri, context)
+  const isFolder = manifest.body.type === 'directory'
+  if (isFolder !== (uri.kind === 'folder')) {
+    throw new ShoalError(
+      'E_DECODE',
+      'The key of a file leads to a folder, or that of a folder to a file.',
+    )
+  }
+  return manifest
+}
+
+/**
+ * The manifest in one content block, of a file or a folder. `isPatient`: what is missing is tried again
+ * for a while, as leaves are. @throws MissingBlock, ShoalError E_DECODE; rejects with `signal.reason`.
+ */
+export async function openManifest(
+  pair: ReferenceKeyPair,
+  context: FetchContext,
+  { isPatient }: { readonly isPatient: boolean } = { isPatient: false },
+): Promise<Manifest> {
+  const block = await need(pair, { isTop: true, isPatient }, context)
+  const leaf = openLeaf(block, pair)
   return decodeManifest(leaf.subarray(0, unpaddedLength(leaf)))
 }
 
@@ -63,20 +84,43 @@ export async function* readSpan(
     yield manifest.body.bytes.slice(span.first, span.last + 1)
     return
   }
-  const { root } = manifest.body
-  const leaves = leavesOf(root, span, context)
+  const tree = treeOf(manifest)
+  const first = tree.offset + span.first
+  const last = tree.offset + span.last
+  const leaves = leavesOf(tree.root, { first, last }, context)
   const window = new Window(leaves, context.shares, (leaf: Leaf, onTrouble) =>
-    fetchLeaf(leaf, { manifest, root, context, onTrouble }),
+    fetchLeaf(leaf, { tree, context, onTrouble }),
   )
   context.shares.enter()
   try {
     for (let leaf = await window.next(); leaf !== undefined; leaf = await window.next()) {
       const base = leaf.index * BLOCK_BYTES
-      const from = Math.max(0, span.first - base)
-      yield leaf.bytes.subarray(from, Math.min(BLOCK_BYTES, span.last + 1 - base))
+      const from = Math.max(0, first - base)
+      yield leaf.bytes.subarray(from, Math.min(BLOCK_BYTES, last + 1 - base))
     }
   } finally {
     context.shares.leave()
+  }
+}
+
+/** The tree that content lies in. */
+interface ContentTree {
+  readonly root: ReadCapability
+  /** Bytes of the whole tree. */
+  readonly size: number
+  /** Where in the tree the content begins. */
+  readonly offset: number
+}
+
+function treeOf({ size, body }: Manifest): ContentTree {
+  switch (body.type) {
+    case 'tree':
+      return { root: body.root, size, offset: 0 }
+    case 'slice':
+      return { root: body.root, size: body.packSize, offset: body.offset }
+    case 'inline':
+    case 'directory':
+      throw new RangeError('this content has no tree')
   }
 }
 
@@ -101,7 +145,7 @@ async function* leavesOf(
       step = walk.next()
     } else {
       const { pair } = step.value
-      step = walk.next(await need(pair, isRoot(pair, root), context))
+      step = walk.next(await need(pair, placeIn(root, pair), context))
     }
   }
 }
@@ -109,21 +153,19 @@ async function* leavesOf(
 async function fetchLeaf(
   leaf: Leaf,
   {
-    manifest,
-    root,
+    tree,
     context,
     onTrouble,
   }: {
-    manifest: Manifest
-    root: ReadCapability
+    tree: ContentTree
     context: FetchContext
     onTrouble: () => void
   },
 ): Promise<{ index: number; bytes: Uint8Array }> {
-  const block = await need(leaf.pair, isRoot(leaf.pair, root), context, onTrouble)
+  const block = await need(leaf.pair, placeIn(tree.root, leaf.pair), context, onTrouble)
   const bytes = openLeaf(block, leaf.pair)
-  const isLast = leaf.index === lastLeafOf(manifest.size, BLOCK_BYTES)
-  if (isLast && unpaddedLength(bytes) !== manifest.size % BLOCK_BYTES) {
+  const isLast = leaf.index === lastLeafOf(tree.size, BLOCK_BYTES)
+  if (isLast && unpaddedLength(bytes) !== tree.size % BLOCK_BYTES) {
     throw new ShoalError('E_DECODE', 'The content is not as long as its manifest says.')
   }
   return { index: leaf.index, bytes }
@@ -133,26 +175,34 @@ async function drive<T>(walk: Walk<T>, root: ReadCapability, context: FetchConte
   let step = walk.next()
   while (step.done !== true) {
     const { pair } = step.value
-    step = walk.next(await need(pair, isRoot(pair, root), context))
+    step = walk.next(await need(pair, placeIn(root, pair), context))
   }
   return step.value
 }
 
-function isRoot(pair: ReferenceKeyPair, root: ReadCapability): boolean {
-  return pair.reference === root.reference
+function placeIn(root: ReadCapability, pair: ReferenceKeyPair): BlockPlace {
+  const isTop = pair.reference === root.reference
+  return { isTop, isPatient: !isTop }
+}
+
+interface BlockPlace {
+  /** A manifest or root: it has a third home. */
+  readonly isTop: boolean
+  /** Worth trying again. */
+  readonly isPatient: boolean
 }
 
 /**
  * One block, tried again when it is part of content whose beginning was found: what is missing now
- * may be a peer that is just leaving. The block a URI names is asked for once: absent is absent.
+ * may be a peer that is just leaving. What leads to a file is asked for once: absent is absent.
  */
 async function need(
   pair: ReferenceKeyPair,
-  isTop: boolean,
+  { isTop, isPatient }: BlockPlace,
   { source, clock, signal }: FetchContext,
   onTrouble: () => void = () => {},
 ): Promise<Uint8Array> {
-  const delays = isTop ? [] : RETRY_DELAYS_MS
+  const delays = isPatient ? RETRY_DELAYS_MS : []
   let result: BlockResult = await source.getBlock(pair.reference as Address, { isTop, signal })
   for (const delayMs of delays) {
     if (result.type === 'found') break
@@ -164,7 +214,8 @@ async function need(
   return result.block
 }
 
-function delay(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+/** Waits; rejects with `signal.reason` when that aborts. */
+export function delay(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       stop()

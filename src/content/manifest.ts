@@ -7,29 +7,47 @@ import { BLOCK_BYTES } from '../keys/block.ts'
 import { concat, readUint64, uint64, utf8, utf8Text } from '../keys/bytes.ts'
 import { levelOf } from '../keys/eris.ts'
 import type { ReadCapability } from '../keys/eris.ts'
+import { MAX_INLINE_MANIFEST_BYTES } from './document.ts'
+import { FIELD_HEADER_BYTES, decodeFields, encodeField } from './fields.ts'
 
 /** A manifest is one leaf, and a leaf keeps a byte for its padding. */
 export const MAX_MANIFEST_BYTES = BLOCK_BYTES - 1
 export const MAX_CONTENT_TYPE_BYTES = 255
 const VERSION = 1
-const FIELD_HEADER_BYTES = 5
-const TAGS = { size: 1, contentType: 2, inline: 3, root: 5 } as const
+const TAGS = { size: 1, contentType: 2, inline: 3, root: 5, directory: 7 } as const
+const KNOWN: ReadonlySet<number> = new Set(Object.values(TAGS))
+/** Longest node of a directory: its manifest fits a signed document. */
+export const MAX_DIRECTORY_BYTES =
+  MAX_INLINE_MANIFEST_BYTES - 1 - (FIELD_HEADER_BYTES + 8) - FIELD_HEADER_BYTES
 
-/** Where the bytes are: in the manifest itself, or in a tree of their own. */
+/** Where the bytes are: in the manifest itself, in a tree of their own, or in files. */
 export type ManifestBody =
   | { readonly type: 'inline'; readonly bytes: Uint8Array }
   | { readonly type: 'tree'; readonly root: ReadCapability }
+  /** `decodeDirectory` reads the node. */
+  | { readonly type: 'directory'; readonly node: Uint8Array }
+  /** A file in a folder's pack: from `offset` on in a tree of `packSize` bytes. Never encoded. */
+  | {
+      readonly type: 'slice'
+      readonly root: ReadCapability
+      readonly packSize: number
+      readonly offset: number
+    }
 
 export interface Manifest {
+  /** Bytes of the content; of a directory: of all files below it. */
   readonly size: number
   readonly contentType: string | undefined
   readonly body: ManifestBody
 }
 
-/** Longest content that fits inline beside `contentType`, bytes. */
-export function maxInlineBytes(contentType: string | undefined): number {
+/** Longest content that fits inline beside `contentType` in a manifest of at most `manifestBytes`. */
+export function maxInlineBytes(
+  contentType: string | undefined,
+  manifestBytes: number = MAX_MANIFEST_BYTES,
+): number {
   const typeBytes = contentType === undefined ? 0 : FIELD_HEADER_BYTES + contentType.length
-  return MAX_MANIFEST_BYTES - 1 - (FIELD_HEADER_BYTES + 8) - typeBytes - FIELD_HEADER_BYTES
+  return manifestBytes - 1 - (FIELD_HEADER_BYTES + 8) - typeBytes - FIELD_HEADER_BYTES
 }
 
 /** Whether `text` may stand in a manifest: `type/subtype` with parameters, visible ASCII. */
@@ -37,15 +55,12 @@ export function isContentType(text: string): boolean {
   return text.length <= MAX_CONTENT_TYPE_BYTES && /^[!-.0-~]+\/[!-.0-~][ -~]*$/.test(text)
 }
 
+/** @throws RangeError for what no manifest can hold (a bug). */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const { size, contentType, body } = manifest
-  const fields = [field(TAGS.size, uint64(size))]
-  if (contentType !== undefined) fields.push(field(TAGS.contentType, utf8(contentType)))
-  if (body.type === 'inline') fields.push(field(TAGS.inline, body.bytes))
-  else {
-    const { level, reference, readKey } = body.root
-    fields.push(field(TAGS.root, concat(Uint8Array.of(level), reference, readKey)))
-  }
+  const fields = [encodeField(TAGS.size, uint64(size))]
+  if (contentType !== undefined) fields.push(encodeField(TAGS.contentType, utf8(contentType)))
+  fields.push(encodeBody(body))
   return concat(Uint8Array.of(VERSION), ...fields)
 }
 
@@ -53,45 +68,40 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
 export function decodeManifest(bytes: Uint8Array): Manifest {
   if (bytes.length > MAX_MANIFEST_BYTES) throw undecodable('is too long')
   if (bytes[0] !== VERSION) throw undecodable('has a version this node does not know')
-  const fields = decodeFields(bytes)
+  const fields = decodeFields(bytes, { from: 1, known: KNOWN, what: 'The manifest' })
   const size = decodeSize(fields.get(TAGS.size))
   const contentType = decodeContentType(fields.get(TAGS.contentType))
-  const inline = fields.get(TAGS.inline)
-  const root = fields.get(TAGS.root)
-  if ((inline === undefined) === (root === undefined))
-    throw undecodable('has no one place of bytes')
-  if (inline !== undefined) {
-    if (inline.length !== size) throw undecodable('has a size that is not that of its bytes')
-    return { size, contentType, body: { type: 'inline', bytes: inline } }
+  const [place, another] = [TAGS.inline, TAGS.root, TAGS.directory].filter((tag) => fields.has(tag))
+  if (place === undefined || another !== undefined) throw undecodable('has no one place of bytes')
+  const value = fields.get(place) as Uint8Array
+  if (place === TAGS.inline && value.length !== size) {
+    throw undecodable('has a size that is not that of its bytes')
   }
-  return { size, contentType, body: { type: 'tree', root: decodeRoot(root as Uint8Array, size) } }
+  if (
+    place === TAGS.directory &&
+    (contentType !== undefined || value.length > MAX_DIRECTORY_BYTES)
+  ) {
+    throw undecodable('is not what the one of a folder can be')
+  }
+  if (place === TAGS.inline) return { size, contentType, body: { type: 'inline', bytes: value } }
+  if (place === TAGS.directory)
+    return { size, contentType, body: { type: 'directory', node: value } }
+  return { size, contentType, body: { type: 'tree', root: decodeRoot(value, size) } }
 }
 
-function field(tag: number, value: Uint8Array): Uint8Array {
-  const header = new Uint8Array(FIELD_HEADER_BYTES)
-  header[0] = tag
-  new DataView(header.buffer).setUint32(1, value.length, true)
-  return concat(header, value)
-}
-
-/** Known fields by tag; even ones that are not known are left out, odd ones are refused. */
-function decodeFields(bytes: Uint8Array): Map<number, Uint8Array> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const known = new Set<number>(Object.values(TAGS))
-  const fields = new Map<number, Uint8Array>()
-  let lastTag = -1
-  for (let at = 1; at < bytes.length;) {
-    if (at + FIELD_HEADER_BYTES > bytes.length) throw undecodable('is cut off')
-    const tag = bytes[at] as number
-    const end = at + FIELD_HEADER_BYTES + view.getUint32(at + 1, true)
-    if (end > bytes.length) throw undecodable('is cut off')
-    if (tag <= lastTag) throw undecodable('has fields out of order')
-    if (known.has(tag)) fields.set(tag, bytes.subarray(at + FIELD_HEADER_BYTES, end))
-    else if (tag % 2 === 1) throw undecodable('needs a newer version of shoal')
-    lastTag = tag
-    at = end
+function encodeBody(body: ManifestBody): Uint8Array {
+  switch (body.type) {
+    case 'inline':
+      return encodeField(TAGS.inline, body.bytes)
+    case 'tree': {
+      const { level, reference, readKey } = body.root
+      return encodeField(TAGS.root, concat(Uint8Array.of(level), reference, readKey))
+    }
+    case 'directory':
+      return encodeField(TAGS.directory, body.node)
+    case 'slice':
+      throw new RangeError('a slice of a pack has no manifest')
   }
-  return fields
 }
 
 function decodeSize(value: Uint8Array | undefined): number {

@@ -4,43 +4,34 @@
  * @module
  */
 import { ShoalError } from '../errors.ts'
-import type { ContentUri } from '../keys/uri.ts'
+import type { KskUri, ShoalUri, SskUri, UskUri } from '../keys/uri.ts'
+import type { FetchOptions, FetchOutcome, FolderEntry, RequestedRange } from '../node-types.ts'
 import { FIRST_BYTE_TIMEOUT_MS } from '../options.ts'
 import { linkAbort } from '../signals.ts'
 import type { LinkedAbort } from '../signals.ts'
 import { MissingBlock } from './blocks.ts'
 import { openContent, readSpan } from './fetch.ts'
 import type { FetchContext, Span } from './fetch.ts'
+import type { Manifest } from './manifest.ts'
+import { findPath, identityOf } from './site.ts'
+import type { PathResult } from './site.ts'
 
-/** A range before the size is known (RFC 9110 §14.1.2). */
-export type RequestedRange =
-  | { readonly type: 'from-to'; readonly first: number; readonly last: number | undefined }
-  | { readonly type: 'suffix'; readonly length: number }
+export type ServeOptions = Omit<FetchOptions, 'signal'>
+export type ServeOutcome = FetchOutcome
 
-export interface ServeOptions {
-  readonly range?: RequestedRange
-  readonly headOnly?: boolean
-  readonly timeoutMs?: number
+export type ServeContext = Omit<FetchContext, 'signal'> & {
+  readonly signals: readonly (AbortSignal | undefined)[]
+  /** The manifest of a signed document. @throws MissingBlock, ShoalError E_DECODE */
+  readonly openDocument: (uri: SskUri | UskUri | KskUri, context: FetchContext) => Promise<Manifest>
 }
 
-export type ServeOutcome =
-  | {
-      readonly type: 'found'
-      readonly size: number
-      readonly range: Span | undefined
-      readonly contentType: string | undefined
-      readonly stream: ReadableStream<Uint8Array>
-    }
-  | { readonly type: 'unsatisfiable-range'; readonly size: number }
-  | { readonly type: 'not-found' }
-  | { readonly type: 'no-peers' }
-  | { readonly type: 'timed-out' }
+type BeginContext = FetchContext & { readonly stop: LinkedAbort }
 
 /** @throws ShoalError E_DECODE; rejects with the reason of the first of `signals` to abort. */
 export async function fetchContent(
-  uri: ContentUri,
+  uri: ShoalUri,
   options: ServeOptions,
-  context: Omit<FetchContext, 'signal'> & { signals: readonly (AbortSignal | undefined)[] },
+  context: ServeContext,
 ): Promise<ServeOutcome> {
   const stop = linkAbort(context.signals)
   const timeoutMs = options.timeoutMs ?? FIRST_BYTE_TIMEOUT_MS
@@ -49,7 +40,13 @@ export async function fetchContent(
   })
   try {
     stop.signal.throwIfAborted()
-    return await begin(uri, options, { ...context, signal: stop.signal, stop })
+    const within = { ...context, signal: stop.signal, stop }
+    const manifest = await (uri.type === 'chk'
+      ? openContent(uri, within)
+      : context.openDocument(uri, within))
+    const isListing = options.listing === true
+    const found = await findPath(manifest, uri.path, { ...within, isListing })
+    return await begin(found, { ...options, uri }, within)
   } catch (error) {
     end(stop, error)
     if (error instanceof MissingBlock) return error.result
@@ -60,12 +57,30 @@ export async function fetchContent(
 }
 
 async function begin(
-  uri: ContentUri,
-  options: ServeOptions,
-  context: FetchContext & { stop: LinkedAbort },
+  found: PathResult,
+  options: ServeOptions & { readonly uri: ShoalUri },
+  context: BeginContext,
 ): Promise<ServeOutcome> {
-  const manifest = await openContent(uri, context)
-  const { size, contentType } = manifest
+  switch (found.type) {
+    case 'file': {
+      const name = found.name ?? nameIn(options.uri)
+      return await beginFile(found.file, { ...options, name }, context)
+    }
+    case 'folder':
+      return await beginFolder(found, options, context)
+    case 'slash-missing':
+    case 'no-such-path':
+      context.stop.unlink()
+      return found
+  }
+}
+
+async function beginFile(
+  file: Manifest,
+  options: ServeOptions & { readonly name: string | undefined },
+  context: BeginContext,
+): Promise<ServeOutcome> {
+  const { size, contentType } = file
   const range = options.range === undefined ? undefined : satisfy(options.range, size)
   if (range === 'unsatisfiable') {
     context.stop.unlink()
@@ -73,10 +88,63 @@ async function begin(
   }
   const whole = { first: 0, last: size - 1 }
   const span = options.headOnly === true ? { first: 0, last: -1 } : (range ?? whole)
-  const pieces = readSpan(manifest, span, context)
+  const pieces = readSpan(file, span, context)
   const first = await pieces.next()
   const stream = streamOf(first, pieces, context.stop)
-  return { type: 'found', size, range, contentType, stream }
+  const identity = identityOf(file)
+  return { type: 'found', size, range, contentType, name: options.name, identity, stream }
+}
+
+async function beginFolder(
+  folder: Extract<PathResult, { type: 'folder' }>,
+  options: ServeOptions,
+  { stop }: BeginContext,
+): Promise<ServeOutcome> {
+  const { identity } = folder
+  const lines = folder.list()
+  if (options.headOnly === true) {
+    stop.unlink()
+    return { type: 'folder', identity, entries: entriesOf(undefined, lines, stop) }
+  }
+  const first = await lines.next()
+  // also where nobody reads: what the listing holds is let go when its caller gives up
+  const giveUp = (): void => {
+    stop.unlink()
+    lines.return().catch(() => {})
+  }
+  stop.signal.addEventListener('abort', giveUp, { once: true })
+  return { type: 'folder', identity, entries: entriesOf(first, lines, stop) }
+}
+
+/** What a document that is a file itself is called. */
+function nameIn(uri: ShoalUri): string | undefined {
+  switch (uri.type) {
+    case 'chk':
+      return uri.name
+    case 'ssk':
+    case 'usk':
+      return uri.document
+    case 'ksk':
+      return uri.word
+  }
+}
+
+/** The lines of a listing; when it ends, or its reader leaves, so do the requests under way. */
+async function* entriesOf(
+  first: IteratorResult<FolderEntry, void> | undefined,
+  rest: AsyncGenerator<FolderEntry, void>,
+  stop: LinkedAbort,
+): AsyncGenerator<FolderEntry, void> {
+  try {
+    let step = first ?? (await rest.next())
+    for (; step.done !== true; step = await rest.next()) yield step.value
+    stop.signal.throwIfAborted() // cut off, it must not look whole
+  } catch (error) {
+    throw asError(error)
+  } finally {
+    end(stop, new ShoalError('E_CLOSED', 'The reader has left.'))
+    await rest.return()
+  }
 }
 
 /** The bytes that `range` means for content of `size` bytes. */
