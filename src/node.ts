@@ -6,19 +6,46 @@
 import { ShoalError } from './errors.ts'
 import { loadIdentitySeed } from './identity.ts'
 import { homesOf } from './content/blocks.ts'
-import type { BlockSource } from './content/blocks.ts'
+import type { BlockResult, BlockSource } from './content/blocks.ts'
+import { insertFolder } from './content/folder-writer.ts'
 import { insertContent } from './content/insert.ts'
+import type { InsertContext } from './content/insert.ts'
+import { Keywords } from './content/keyword.ts'
+import { NameTable, requestOf } from './content/names.ts'
+import { Publications } from './content/publish.ts'
 import { ReadCache } from './content/read-cache.ts'
 import { fetchContent } from './content/serve.ts'
 import { Spreader } from './content/spread.ts'
+import { WatchList } from './content/watch.ts'
 import { WindowShares } from './content/window.ts'
 import { openDiskStore } from './datastore/disk-store.ts'
 import { createMemoryStore } from './datastore/memory-store.ts'
 import type { StorePair } from './datastore/store.ts'
+import { openKeyring, publisherKeysOf } from './keyring.ts'
+import type { Keyring } from './keyring.ts'
+import { supersedes } from './keys/block.ts'
 import { keyPairFromSeed, randomBytes } from './keys/primitives.ts'
 import type { KeyPair } from './keys/primitives.ts'
-import type { ContentUri } from './keys/uri.ts'
-import { resolveOptions } from './options.ts'
+import type { ShoalUri, UskUri } from './keys/uri.ts'
+import type {
+  FetchOptions,
+  FetchOutcome,
+  FolderItems,
+  InsertFolderOptions,
+  InsertFolderResult,
+  InsertOptions,
+  InsertResult,
+  InsertStatus,
+  LookUpOptions,
+  LookUpOutcome,
+  Node,
+  NodeStatus,
+  PublishOptions,
+  PublishResult,
+  PublishSource,
+  PublisherKeys,
+} from './node-types.ts'
+import { FIRST_BYTE_TIMEOUT_MS, resolveOptions } from './options.ts'
 import type { NodeOptions, ResolvedOptions } from './options.ts'
 import { Driver, ringFraction } from './routing/net/driver.ts'
 import { createHyperswarmTransport } from './routing/net/hyperswarm.ts'
@@ -29,106 +56,9 @@ import type { Clock, Logger, Rng } from './runtime.ts'
 import { linkAbort } from './signals.ts'
 import { VERSION } from './version.ts'
 
-/** Bytes `first` to `last`, both included. */
-export interface ByteRange {
-  readonly first: number
-  readonly last: number
-}
+const DAY_MS = 86_400_000
 
-/** How a request names its range before the size is known: RFC 9110 §14.1.2. */
-export type RequestedRange =
-  | { readonly type: 'from-to'; readonly first: number; readonly last: number | undefined }
-  | { readonly type: 'suffix'; readonly length: number }
-
-export type FetchOutcome =
-  | {
-      readonly type: 'found'
-      /** Size of the whole content, bytes. */
-      readonly size: number
-      /** The part that `stream` carries; undefined: all of it (no range was asked for). */
-      readonly range: ByteRange | undefined
-      /** Content type from the manifest; undefined where it names none. */
-      readonly contentType: string | undefined
-      /** The bytes of the range, in order. Errors: E_DECODE, E_TIMEOUT. Cancel it to stop fetching. */
-      readonly stream: ReadableStream<Uint8Array>
-    }
-  | { readonly type: 'unsatisfiable-range'; readonly size: number }
-  | { readonly type: 'not-found' }
-  | { readonly type: 'no-peers' }
-  | { readonly type: 'timed-out' }
-
-export interface FetchOptions {
-  readonly range?: RequestedRange
-  /** Only the size and type are wanted: `stream` is empty and no leaf is fetched. */
-  readonly headOnly?: boolean
-  /** Time until the first byte must be there, ms; default FIRST_BYTE_TIMEOUT_MS. */
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal
-}
-
-export interface InsertOptions {
-  /** Last path segment of the URI, and where the content type comes from. */
-  readonly name?: string
-  /** Overrides the type derived from `name`. */
-  readonly contentType?: string
-  /** Null convergence secret: the same bytes give the same key, so others can confirm a known file. */
-  readonly convergent?: boolean
-  /** Bare content without a manifest, convergent: the URI is a standard `urn:eris:`. */
-  readonly bare?: boolean
-  readonly signal?: AbortSignal
-}
-
-export interface InsertResult {
-  /** `CHK@…[/name]` or `urn:eris:…`. */
-  readonly uri: string
-  readonly size: number
-  /** Content type in the manifest, else the one that the name gives, else application/octet-stream. */
-  readonly type: string
-  /** Number under which `insertStatus` tells how far the blocks have spread. */
-  readonly insertId: number
-}
-
-export interface InsertStatus {
-  /** Distinct blocks of the insert. */
-  readonly blocks: number
-  /** Those with every copy they want; all of them: "spread". */
-  readonly spreadBlocks: number
-  /** Peers connected now: with none, nothing spreads. */
-  readonly peers: number
-}
-
-export interface NodeStatus {
-  readonly version: string
-  readonly network: string
-  readonly peers: number
-  /** Own ring position, in [0, 1). */
-  readonly position: number
-  readonly store: {
-    readonly quotaBytes: number
-    readonly usedBytes: number
-    readonly blocks: number
-  }
-  readonly outbox: { readonly pendingBlocks: number }
-}
-
-/** What the gateway and library users see of a node. */
-export interface Node {
-  /**
-   * Resolves when the first bytes are there or it is clear that they will not be. Throws E_DECODE for
-   * content that is not what its key says, E_CLOSED; rejects with `signal.reason` when aborted.
-   */
-  fetch(uri: ContentUri, options?: FetchOptions): Promise<FetchOutcome>
-  /**
-   * Takes `content` to its end, holding at most a few blocks in memory, and resolves when the last
-   * byte is safe in the outbox. On an error or abort everything it held is released. Throws
-   * E_STORE_FULL, E_STORE_IO, E_CLOSED.
-   */
-  insert(content: AsyncIterable<Uint8Array>, options?: InsertOptions): Promise<InsertResult>
-  /** undefined: no such insert, or finished long ago. */
-  insertStatus(insertId: number): InsertStatus | undefined
-  status(): NodeStatus
-  close(): Promise<void>
-}
+export type * from './node-types.ts'
 
 /**
  * Opens a node: store, then network. @throws ShoalError E_OPTION, E_STORE_IO, E_STORE_LOCKED,
@@ -158,8 +88,9 @@ export async function createNode(options: NodeOptions = {}): Promise<Node> {
       rng,
       logger,
     })
+    const keyring = await openKeyring({ dataDir })
     await driver.open()
-    return new RunningNode({ resolved, store, driver, clock })
+    return new RunningNode({ resolved, store, driver, clock, keyring })
   } catch (error) {
     await store.blocks.close()
     throw error
@@ -192,6 +123,7 @@ function connect(
 }
 
 class RunningNode implements Node {
+  readonly keys: PublisherKeys
   readonly #resolved: ResolvedOptions
   readonly #store: StorePair
   readonly #driver: Driver
@@ -200,6 +132,9 @@ class RunningNode implements Node {
   readonly #readCache: ReadCache
   readonly #source: BlockSource
   readonly #shares = new WindowShares()
+  readonly #names: NameTable
+  readonly #watches: WatchList
+  readonly #publications: Publications
   readonly #closing = linkAbort([])
   #closed: Promise<void> | undefined
 
@@ -208,51 +143,134 @@ class RunningNode implements Node {
     store: StorePair
     driver: Driver
     clock: Clock
+    keyring: Keyring
   }) {
-    this.#resolved = parts.resolved
-    this.#store = parts.store
-    this.#driver = parts.driver
-    this.#clock = parts.clock
-    this.#readCache = new ReadCache(parts.resolved.readCacheBytes)
-    this.#source = { getBlock: (address, options) => this.#getBlock(address, options) }
-    this.#spreader = new Spreader({
-      outbox: this.#store.outbox,
-      clock: this.#clock,
-      peers: () => this.#driver.peers,
-      insertBlock: (address, block, options) => this.#driver.insert(address, block, options),
+    const { resolved, store, driver, clock, keyring } = parts
+    this.#resolved = resolved
+    this.#store = store
+    this.#driver = driver
+    this.#clock = clock
+    this.#readCache = new ReadCache(resolved.readCacheBytes)
+    this.#source = {
+      getBlock: (address, options) => this.#getBlock(address, options),
+      getNewest: (address, options) => this.#getNewest(address, options),
+    }
+    const keywords = new Keywords()
+    this.keys = publisherKeysOf(keyring)
+    this.#names = new NameTable({ clock, keywords })
+    this.#watches = new WatchList({ names: this.#names, clock })
+    const insertBlock: Driver['insert'] = (address, block, options) =>
+      driver.insert(address, block, options)
+    this.#publications = new Publications({
+      ...this.#insertParts(),
+      network: {
+        peers: () => driver.peers,
+        insertBlock,
+        fetchNewest: (address, options) => driver.fetchNewest(address, options),
+      },
+      source: this.#source,
+      names: this.#names,
+      keywords,
+      keyring,
+      today: () => Math.floor(Date.now() / DAY_MS),
     })
-    this.#driver.onPeer(() => {
+    this.#spreader = new Spreader({
+      outbox: store.outbox,
+      clock,
+      peers: () => driver.peers,
+      insertBlock,
+      isHeld: (address) => this.#publications.isHeld(address),
+    })
+    driver.onPeer(() => {
       this.#spreader.retryNow()
+      this.#publications.wake()
     })
     this.#spreader.wake()
   }
 
-  fetch(uri: ContentUri, options: FetchOptions = {}): Promise<FetchOutcome> {
-    const signals = [this.#closing.signal, options.signal]
+  fetch(uri: ShoalUri, options: FetchOptions = {}): Promise<FetchOutcome> {
     return fetchContent(uri, options, {
       source: this.#source,
       clock: this.#clock,
       shares: this.#shares,
-      signals,
+      signals: [this.#closing.signal, options.signal],
+      openDocument: (document, context) => this.#names.open(document, context),
     })
   }
 
-  insert(content: AsyncIterable<Uint8Array>, options: InsertOptions = {}): Promise<InsertResult> {
-    const request = {
-      name: options.name,
-      contentType: options.contentType,
-      isConvergent: options.convergent === true,
-      isBare: options.bare === true,
+  async insert(
+    content: AsyncIterable<Uint8Array>,
+    options: InsertOptions = {},
+  ): Promise<InsertResult> {
+    const { name, contentType, word, signal } = options
+    const isConvergent = options.convergent === true
+    if (word !== undefined) {
+      const source = {
+        type: 'file',
+        content,
+        ...(name !== undefined && { name }),
+        ...(contentType !== undefined && { contentType }),
+      } as const
+      return this.#publications.insertWord(source, { word, isConvergent, signal })
     }
-    return insertContent(content, request, {
-      outbox: this.#store.outbox,
-      clock: this.#clock,
-      signals: [this.#closing.signal, options.signal],
-      peers: () => this.#driver.peers,
-      added: () => {
-        this.#spreader.wake()
-      },
+    const isBare = options.bare === true
+    const request = { name, contentType, isConvergent, isBare }
+    return insertContent(content, request, this.#insertContext(signal))
+  }
+
+  async insertFolder(
+    items: FolderItems,
+    options: InsertFolderOptions = {},
+  ): Promise<InsertFolderResult> {
+    const { name, word, signal } = options
+    const isConvergent = options.convergent === true
+    return word === undefined
+      ? insertFolder(items, { name, isConvergent }, this.#insertContext(signal))
+      : this.#publications.insertWord({ type: 'folder', items }, { word, isConvergent, signal })
+  }
+
+  publish(source: PublishSource, options: PublishOptions): Promise<PublishResult> {
+    return this.#publications.publish(source, options)
+  }
+
+  async lookUp(uri: UskUri, options: LookUpOptions = {}): Promise<LookUpOutcome> {
+    const { maxAgeMs = 0, timeoutMs = FIRST_BYTE_TIMEOUT_MS } = options
+    const abort = linkAbort([this.#closing.signal, options.signal])
+    const timedOut = new Error('not in time')
+    const stopTimer = this.#clock.after(timeoutMs, () => {
+      abort.abort(timedOut)
     })
+    const { publicKey, readKey, document } = uri
+    const key = { publicKey, readKey, name: document }
+    const context = { source: this.#source, signal: abort.signal }
+    try {
+      return await this.#names.lookUp(key, requestOf(uri, maxAgeMs), context)
+    } catch (error) {
+      if (error === timedOut) return { type: 'timed-out' }
+      throw error
+    } finally {
+      stopTimer()
+      abort.unlink()
+    }
+  }
+
+  async *watch(
+    uri: UskUri,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<number, void> {
+    const abort = linkAbort([this.#closing.signal, signal])
+    try {
+      yield* this.#watches.watch(uri, { source: this.#source, signal: abort.signal })
+    } finally {
+      abort.unlink()
+    }
+  }
+
+  announce(
+    uri: UskUri,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<{ edition: number; insertId: number }> {
+    return this.#publications.announce(uri, options)
   }
 
   insertStatus(insertId: number): InsertStatus | undefined {
@@ -280,9 +298,22 @@ class RunningNode implements Node {
 
   async #close(): Promise<void> {
     this.#closing.abort(new ShoalError('E_CLOSED', 'The node is closing.'))
+    await this.#publications.close()
     await this.#spreader.close()
     await this.#driver.close()
     await this.#store.blocks.close()
+  }
+
+  #insertParts(): Pick<InsertContext, 'outbox' | 'clock' | 'added'> {
+    const added = (): void => {
+      this.#spreader.wake()
+    }
+    return { outbox: this.#store.outbox, clock: this.#clock, added }
+  }
+
+  #insertContext(signal: AbortSignal | undefined): InsertContext {
+    const signals = [this.#closing.signal, signal]
+    return { ...this.#insertParts(), signals, peers: () => this.#driver.peers }
   }
 
   /** Own readers look into their private memory, then the outbox, then the network. */
@@ -297,5 +328,19 @@ class RunningNode implements Node {
     const result = await this.#driver.fetch(address, { homes: homesOf(isTop), signal })
     if (result.type === 'found') this.#readCache.put(address, result.block)
     return result
+  }
+
+  /** What the network has, or what waits in the outbox where that takes its place. */
+  async #getNewest(
+    address: Parameters<BlockSource['getNewest']>[0],
+    { homes, signal }: Parameters<BlockSource['getNewest']>[1],
+  ): Promise<BlockResult> {
+    const [own, result] = await Promise.all([
+      this.#store.outbox.get(address, { signal }),
+      this.#driver.fetchNewest(address, { homes, signal }),
+    ])
+    if (own === undefined) return result
+    const isNewer = result.type === 'found' && supersedes(result.block, own)
+    return isNewer ? result : { type: 'found', block: own }
   }
 }

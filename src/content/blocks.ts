@@ -16,11 +16,22 @@ export interface BlockSource {
     address: Address,
     options: { readonly isTop: boolean; readonly signal: AbortSignal },
   ): Promise<BlockResult>
+  /**
+   * The signed block that supersedes all others there are: every home is asked at once, and only nodes
+   * responsible for it answer (freshness 2). What this node itself holds or is inserting counts.
+   */
+  getNewest(
+    address: Address,
+    options: { readonly homes: readonly Home[]; readonly signal: AbortSignal },
+  ): Promise<BlockResult>
 }
+
+/** Where every signed block has copies: few, small, and the way to everything else. */
+export const ALL_HOMES: readonly Home[] = [0, 1, 2]
 
 /** Homes of a block: leaves and inner nodes have two, roots and manifests a third (design §4). */
 export function homesOf(isTop: boolean): readonly Home[] {
-  return isTop ? [0, 1, 2] : [0, 1]
+  return isTop ? ALL_HOMES : [0, 1]
 }
 
 /** Thrown inside content/ where a block that the content needs is not to be had. */

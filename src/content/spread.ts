@@ -28,6 +28,8 @@ export interface SpreaderOptions {
     block: Block,
     options: { home: Home; signal: AbortSignal },
   ) => Promise<number>
+  /** Whether a block must stay here for now (spec §9.8); default: none must. */
+  readonly isHeld?: (address: Address) => boolean
 }
 
 export class Spreader {
@@ -91,6 +93,7 @@ export class Spreader {
       this.#isStale = false
       for (const entry of this.#options.outbox.entries()) {
         if (this.#stop.signal.aborted || this.#options.peers() === 0) return
+        if (this.#options.isHeld?.(entry.address) === true) continue
         this.#push(entry)
         if (this.#pushes.size >= MAX_PARALLEL_PUSHES) await Promise.race(this.#pushes)
       }

@@ -6,7 +6,6 @@ import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import type { StorePair } from '../../src/datastore/store.ts'
 import { keyPairFromSeed } from '../../src/keys/primitives.ts'
 import { parseUri } from '../../src/keys/uri.ts'
-import type { ContentUri } from '../../src/keys/uri.ts'
 import { createNode } from '../../src/node.ts'
 import type {
   FetchOptions,
@@ -14,12 +13,16 @@ import type {
   InsertOptions,
   InsertResult,
   Node,
+  PublishOptions,
+  PublishResult,
 } from '../../src/node.ts'
 import { createMemoryNetwork } from '../../src/routing/net/memory.ts'
 import type { MemoryNetwork } from '../../src/routing/net/memory.ts'
 import type { Rng } from '../../src/runtime.ts'
 import { createSimulatedClock } from './clock.ts'
 import type { SimulatedClock } from './clock.ts'
+import { folderItems } from './folder.ts'
+import type { Files } from './folder.ts'
 import { createSeededRng } from './rng.ts'
 
 export interface ClusterNode {
@@ -46,6 +49,8 @@ export interface Cluster {
   insert(node: Node, bytes: Uint8Array, options?: InsertOptions): Promise<InsertResult>
   fetch(node: Node, uri: string, options?: FetchOptions): Promise<FetchOutcome>
   read(node: Node, uri: string, options?: FetchOptions): Promise<Uint8Array>
+  /** Publishes a folder, and lets it spread. */
+  publish(node: Node, files: Files, options: PublishOptions): Promise<PublishResult>
   /** Lets time pass until every block of the insert has its copies. */
   spread(node: Node, insertId: number): Promise<void>
   close(): Promise<void>
@@ -91,11 +96,17 @@ export async function createCluster(options: {
     insert: (node, bytes, insertOptions) =>
       clock.runUntilSettled(node.insert(inPieces(bytes), insertOptions)),
     fetch: (node, uri, fetchOptions) =>
-      clock.runUntilSettled(node.fetch(parseUri(uri) as ContentUri, fetchOptions)),
+      clock.runUntilSettled(node.fetch(parseUri(uri), fetchOptions)),
     async read(node, uri, fetchOptions) {
       const outcome = await cluster.fetch(node, uri, fetchOptions)
       if (outcome.type !== 'found') throw new Error(outcome.type)
       return clock.runUntilSettled(readAll(outcome.stream))
+    },
+    async publish(node, files, publishOptions) {
+      const source = { type: 'folder', items: folderItems(files) } as const
+      const result = await clock.runUntilSettled(node.publish(source, publishOptions))
+      await cluster.spread(node, result.insertId)
+      return result
     },
     async spread(node, insertId) {
       for (let seconds = 0; seconds < 300; seconds++) {

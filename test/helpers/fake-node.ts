@@ -7,52 +7,76 @@ import { createHash } from 'node:crypto'
 
 import mime from 'mime'
 
-import { ShoalError } from '../../src/errors.ts'
 import { toAddress } from '../../src/keys/block.ts'
-import type { ContentUri } from '../../src/keys/uri.ts'
+import type { ContentUri, ShoalUri, UskUri } from '../../src/keys/uri.ts'
 import { formatUri, formatUrn } from '../../src/keys/uri.ts'
 import type {
-  ByteRange,
   FetchOptions,
   FetchOutcome,
+  InsertFolderOptions,
   InsertOptions,
   InsertResult,
   InsertStatus,
+  LookUpOptions,
+  LookUpOutcome,
   Node,
   NodeStatus,
-  RequestedRange,
+  PublishOptions,
+  PublishResult,
+  PublishSource,
 } from '../../src/node.ts'
+import { createFakeKeys, fakeUsk } from './fake-keys.ts'
+import { FakeNames } from './fake-names.ts'
+import type { FakeContent, FakeTree, Given, GivenTree } from './fake-tree.ts'
+import { contentFrom, folderFrom, outcomeOf, treeFrom } from './fake-tree.ts'
 
-/** Content of any size that is made while it is read. */
-export interface FakeContent {
-  readonly size: number
-  readonly contentType?: string
-  /** `length` bytes from `first` on. */
-  read(first: number, length: number): Uint8Array
-  /** The stream breaks before the byte of this number. */
-  readonly breaksAt?: number
-  /** What it breaks with; default E_TIMEOUT. */
-  readonly error?: Error
-}
+export type { FakeContent } from './fake-tree.ts'
 
 export interface FakeNode extends Node {
   /** Makes content fetchable. Returns its CHK URI, or its URN where `bare`. */
-  add(content: Uint8Array | string | FakeContent, options?: AddOptions): string
+  add(content: Given, options?: AddOptions): string
+  /** Makes a folder fetchable. Returns its CHK URI, with `name` where one is given. */
+  addFolder(files: Readonly<Record<string, Given>>, name?: string): string
+  /** Publishes the next edition, or the one given. Returns its USK, without a slash. */
+  addEdition(document: string, tree: GivenTree, edition?: number): string
+  /** Publishes a document that never changes. Returns its SSK, without a slash. */
+  addFixed(document: string, tree: GivenTree): string
+  /** Puts something under a word. Returns its KSK, without a slash. */
+  addWord(word: string, tree: GivenTree): string
   /** What the next fetch answers instead of looking: an outcome, an error to throw, or `hang`. */
   nextFetch: FetchOutcome | Error | 'hang' | undefined
   /** The next insert reads this many bytes and then throws the error. */
   nextInsert: { readonly afterBytes: number; readonly error: Error } | undefined
+  nextLookUp: LookUpOutcome | Error | undefined
+  /** What the next publication answers besides what it finds out itself. */
+  nextPublish: Partial<PublishResult> | undefined
+  /** What the next watch does in place of watching. */
+  nextWatch: Error | undefined
   insertStatuses: Map<number, InsertStatus>
   peers: number
+  /** Moves the time that look-ups are aged by, and counts those that went to the network. */
+  readonly names: FakeNames
   readonly calls: {
-    fetch: { uri: ContentUri; options: FetchOptions }[]
+    fetch: { uri: ShoalUri; options: FetchOptions }[]
     insert: InsertOptions[]
+    insertFolder: InsertFolderOptions[]
+    publish: { source: PublishSource; options: PublishOptions }[]
+    lookUp: { uri: UskUri; options: LookUpOptions }[]
+    announce: UskUri[]
     status: number
   }
   /** What is under way, and how much was asked of streams so far. */
-  readonly live: { fetches: number; inserts: number; streams: number; pulledBytes: number }
+  readonly live: {
+    fetches: number
+    inserts: number
+    streams: number
+    pulledBytes: number
+    watches: number
+  }
   /** Bytes of an insert by its URI; undefined: there is none. */
   contentOf(uri: string): Uint8Array | undefined
+  /** Texts of an inserted folder by their path; a folder without files ends with a slash. */
+  folderOf(uri: string): Readonly<Record<string, string>> | undefined
 }
 
 interface AddOptions {
@@ -61,93 +85,234 @@ interface AddOptions {
   readonly bare?: boolean
 }
 
-const PIECE_BYTES = 32_768
+type Kind = ContentUri['kind']
+
+/** Everything a fake node holds, apart from what tests see of it. */
+class Holdings {
+  readonly trees = new Map<string, FakeTree>()
+  readonly byUri = new Map<string, Uint8Array>()
+  readonly folders = new Map<string, FakeTree & { type: 'folder' }>()
+  count = 0
+
+  addContent(tree: FakeTree, kind: Kind, name: string | undefined): string {
+    const uri = numberedUri(++this.count, kind, name)
+    this.trees.set(idOf(uri), tree)
+    if (kind === 'bare') return formatUrn(uri)
+    const text = formatUri(uri)
+    if (tree.type === 'folder') this.folders.set(text, tree)
+    return text
+  }
+}
 
 export function createFakeNode(): FakeNode {
-  const contents = new Map<string, FakeContent>()
-  const byUri = new Map<string, Uint8Array>()
-  const live = { fetches: 0, inserts: 0, streams: 0, pulledBytes: 0 }
-  let keys = 0
-
+  const held = new Holdings()
+  const names = new FakeNames()
+  const closing = new AbortController()
   const node: FakeNode = {
     nextFetch: undefined,
     nextInsert: undefined,
+    nextLookUp: undefined,
+    nextPublish: undefined,
+    nextWatch: undefined,
     insertStatuses: new Map(),
     peers: 3,
-    calls: { fetch: [], insert: [], status: 0 },
-    live,
-    contentOf: (uri) => byUri.get(uri),
-    add(given, options = {}) {
-      const content = contentFrom(given, options.bare ? undefined : options.contentType)
-      const uri = numberedUri(++keys, options)
-      contents.set(idOf(uri), content)
-      return options.bare ? formatUrn(uri) : formatUri(uri)
+    names,
+    keys: createFakeKeys(),
+    calls: {
+      fetch: [],
+      insert: [],
+      insertFolder: [],
+      publish: [],
+      lookUp: [],
+      announce: [],
+      status: 0,
+    },
+    live: { fetches: 0, inserts: 0, streams: 0, pulledBytes: 0, watches: 0 },
+    contentOf: (uri) => held.byUri.get(uri),
+    folderOf: (uri) => textsOf(held.folders.get(uri)),
+    add(given, { name, contentType, bare = false } = {}) {
+      const content = contentFrom(given, bare ? undefined : contentType)
+      return held.addContent({ type: 'file', content }, bare ? 'bare' : 'manifest', name)
+    },
+    addFolder: (files, name) => held.addContent(treeFrom(files), 'folder', name),
+    addEdition(document, tree, given) {
+      const uri = fakeUsk('publisher', document)
+      const edition = given ?? names.nextEdition(uri)
+      names.add({ ...uri, edition }, treeFrom(tree))
+      return formatUri({ ...uri, edition })
+    },
+    addFixed(document, tree) {
+      const { publicKey, readKey } = fakeUsk('publisher', document)
+      const uri = { type: 'ssk', publicKey, readKey, document, path: [] } as const
+      names.add(uri, treeFrom(tree))
+      return formatUri(uri)
+    },
+    addWord(word, tree) {
+      const uri = { type: 'ksk', word, path: [] } as const
+      names.add(uri, treeFrom(tree))
+      return formatUri(uri)
     },
     async fetch(uri, options = {}) {
       node.calls.fetch.push({ uri, options })
       const { nextFetch } = node
       node.nextFetch = undefined
       options.signal?.throwIfAborted()
-      if (nextFetch === 'hang') return await hang(options.signal, live)
+      if (nextFetch === 'hang') return await hang(options.signal, node.live)
       if (nextFetch instanceof Error) throw nextFetch
       if (nextFetch !== undefined) return nextFetch
-      const content = contents.get(idOf(uri))
-      return content === undefined ? { type: 'not-found' } : outcomeOf(content, options, live)
+      const tree = uri.type === 'chk' ? held.trees.get(idOf(uri)) : names.open(uri)
+      if (tree === undefined) return { type: 'not-found' }
+      return outcomeOf(tree, uri.path, { ...options, live: node.live, name: nameIn(uri) })
     },
-    async insert(content, options = {}) {
-      node.calls.insert.push(options)
-      live.inserts++
+    insert: (content, options = {}) => insert(node, held, { content, options }),
+    async insertFolder(items, options = {}) {
+      node.calls.insertFolder.push(options)
+      return await taking(node, async (take) => {
+        const { files, size } = await folderFrom(items, (content) => take(content, options.signal))
+        const tree = { type: 'folder', files } as const
+        const { word, name = 'folder' } = options
+        const uri = word === undefined ? held.addContent(tree, 'folder', name) : `KSK@${word}`
+        if (word !== undefined) names.add({ type: 'ksk', word, path: [] }, tree)
+        held.folders.set(uri, tree)
+        return { uri, size, files: countOf(files), insertId: ++held.count }
+      })
+    },
+    publish: (source, options) => publish(node, held, { source, options }),
+    lookUp(uri, options = {}) {
+      node.calls.lookUp.push({ uri, options })
+      const { nextLookUp } = node
+      node.nextLookUp = undefined
+      if (nextLookUp instanceof Error) return Promise.reject(nextLookUp)
+      return Promise.resolve(nextLookUp ?? names.lookUp(uri, options))
+    },
+    async *watch(uri, { signal } = {}) {
+      const { nextWatch } = node
+      node.nextWatch = undefined
+      node.live.watches++
       try {
-        const fault = node.nextInsert
-        node.nextInsert = undefined
-        const bytes = await collect(content, options.signal, fault)
-        const uri = node.add(bytes, {
-          ...options,
-          contentType: options.contentType ?? typeOf(options.name),
-        })
-        byUri.set(uri, bytes)
-        return resultOf(uri, bytes.length, { ...options, insertId: keys })
+        if (nextWatch !== undefined) throw nextWatch
+        const signals = [closing.signal, ...(signal === undefined ? [] : [signal])]
+        yield* names.watch(uri, AbortSignal.any(signals))
       } finally {
-        live.inserts--
+        node.live.watches--
       }
+    },
+    announce(uri) {
+      node.calls.announce.push(uri)
+      return new Promise((resolve) => {
+        resolve({ edition: names.announce(uri), insertId: ++held.count })
+      })
     },
     insertStatus: (insertId) => node.insertStatuses.get(insertId),
     status() {
       node.calls.status++
       return statusOf(node.peers)
     },
-    close: () => Promise.resolve(),
+    close() {
+      closing.abort()
+      return Promise.resolve()
+    },
   }
   return node
 }
 
-function resultOf(
-  uri: string,
-  size: number,
-  options: InsertOptions & { insertId: number },
-): InsertResult {
-  const type = options.contentType ?? typeOf(options.name)
-  return { uri, size, type, insertId: options.insertId }
+async function insert(
+  node: FakeNode,
+  held: Holdings,
+  { content, options }: { content: AsyncIterable<Uint8Array>; options: InsertOptions },
+): Promise<InsertResult> {
+  node.calls.insert.push(options)
+  return await taking(node, async (take) => {
+    const bytes = await take(content, options.signal)
+    const type = options.contentType ?? typeOf(options.name)
+    const { word } = options
+    const uri =
+      word === undefined
+        ? node.add(bytes, { ...options, contentType: type })
+        : node.addWord(word, contentFrom(bytes, type))
+    held.byUri.set(uri, bytes)
+    return { uri, size: bytes.length, type, insertId: held.count }
+  })
+}
+
+async function publish(
+  node: FakeNode,
+  held: Holdings,
+  { source, options }: { source: PublishSource; options: PublishOptions },
+): Promise<PublishResult> {
+  node.calls.publish.push({ source, options })
+  node.keys.get(options.key)
+  const { key, document, fixed = false, signal } = options
+  return await taking(node, async (take) => {
+    const usk = fakeUsk(key, document)
+    let tree: FakeTree
+    if (source.type === 'folder') {
+      const { files } = await folderFrom(source.items, (content) => take(content, signal))
+      tree = { type: 'folder', files }
+    } else {
+      const type = source.contentType ?? typeOf(source.name ?? document)
+      tree = { type: 'file', content: contentFrom(await take(source.content, signal), type) }
+    }
+    const edition = fixed ? 0 : node.names.nextEdition(usk)
+    const uri = fixed ? ({ ...usk, type: 'ssk' } as const) : { ...usk, edition }
+    node.names.add(uri, tree)
+    const given = node.nextPublish
+    node.nextPublish = undefined
+    return {
+      uri: formatUri(uri),
+      edition,
+      size: sizeOf(tree),
+      files: tree.type === 'file' ? 1 : countOf(tree.files),
+      insertId: ++held.count,
+      collisions: [],
+      isConfirmed: true,
+      ...given,
+    }
+  })
+}
+
+type Take = (
+  content: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+) => Promise<Uint8Array>
+
+/** Counts the insert while it runs, and lets it fail where it was told to. */
+async function taking<T>(node: FakeNode, work: (take: Take) => Promise<T>): Promise<T> {
+  const fault = node.nextInsert
+  node.nextInsert = undefined
+  node.live.inserts++
+  try {
+    return await work((content, signal) => collect(content, signal, fault))
+  } finally {
+    node.live.inserts--
+  }
 }
 
 function typeOf(name: string | undefined): string {
   return (name === undefined ? null : mime.getType(`/${name}`)) ?? 'application/octet-stream'
 }
 
-function contentFrom(
-  given: Uint8Array | string | FakeContent,
-  contentType: string | undefined,
-): FakeContent {
-  if (typeof given === 'object' && 'read' in given) return given
-  const bytes = typeof given === 'string' ? new TextEncoder().encode(given) : given
-  return {
-    size: bytes.length,
-    ...(contentType !== undefined && { contentType }),
-    read: (first, length) => bytes.subarray(first, first + length),
-  }
+function sizeOf(tree: FakeTree): number {
+  if (tree.type === 'file') return tree.content.size
+  return [...tree.files.values()].reduce((sum, { size }) => sum + size, 0)
 }
 
-function numberedUri(number: number, options: AddOptions): ContentUri {
+function countOf(files: ReadonlyMap<string, FakeContent>): number {
+  return [...files.keys()].filter((path) => !path.endsWith('/')).length
+}
+
+function textsOf(
+  tree: (FakeTree & { type: 'folder' }) | undefined,
+): Readonly<Record<string, string>> | undefined {
+  if (tree === undefined) return undefined
+  const texts = [...tree.files].map(([path, content]) => [
+    path,
+    Buffer.from(content.read(0, content.size)).toString(),
+  ])
+  return Object.fromEntries(texts) as Record<string, string>
+}
+
+function numberedUri(number: number, kind: Kind, name: string | undefined): ContentUri {
   const digest = (label: string): Uint8Array =>
     createHash('sha256').update(`${label} ${number}`).digest()
   return {
@@ -155,9 +320,15 @@ function numberedUri(number: number, options: AddOptions): ContentUri {
     reference: toAddress(digest('reference')),
     readKey: digest('read key'),
     level: 0,
-    kind: options.bare ? 'bare' : 'manifest',
-    name: options.name,
+    kind,
+    name,
+    path: [],
   }
+}
+
+function nameIn(uri: ShoalUri): string | undefined {
+  if (uri.type === 'chk') return uri.name
+  return uri.type === 'ksk' ? uri.word : uri.document
 }
 
 function idOf(uri: ContentUri): string {
@@ -172,67 +343,6 @@ function hang(signal: AbortSignal | undefined, live: { fetches: number }): Promi
       reject(signal.reason as Error)
     })
   })
-}
-
-function outcomeOf(
-  content: FakeContent,
-  options: FetchOptions,
-  live: FakeNode['live'],
-): FetchOutcome {
-  const { size } = content
-  const range = options.range === undefined ? undefined : resolve(options.range, size)
-  if (range === 'unsatisfiable') return { type: 'unsatisfiable-range', size }
-  const { first, last } = range ?? { first: 0, last: size - 1 }
-  return {
-    type: 'found',
-    size,
-    range,
-    contentType: content.contentType,
-    stream: options.headOnly
-      ? streamOf(content, { first: 0, last: -1 }, live)
-      : streamOf(content, { first, last }, live),
-  }
-}
-
-function resolve(range: RequestedRange, size: number): ByteRange | 'unsatisfiable' {
-  const first = range.type === 'suffix' ? Math.max(0, size - range.length) : range.first
-  const last = range.type === 'suffix' ? size - 1 : Math.min(range.last ?? size - 1, size - 1)
-  return first > last ? 'unsatisfiable' : { first, last }
-}
-
-function streamOf(
-  content: FakeContent,
-  range: ByteRange,
-  live: FakeNode['live'],
-): ReadableStream<Uint8Array> {
-  let at = range.first
-  let isOpen = true
-  const end = (): void => {
-    if (isOpen) live.streams--
-    isOpen = false
-  }
-  const breaksAt = content.breaksAt ?? Number.POSITIVE_INFINITY
-  live.streams++
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        await new Promise((next) => setImmediate(next))
-        if (!isOpen) return
-        const length = Math.min(PIECE_BYTES, range.last + 1 - at, breaksAt - at)
-        if (length > 0) {
-          at += length
-          live.pulledBytes += length
-          controller.enqueue(content.read(at - length, length))
-          return
-        }
-        end()
-        if (at > range.last) controller.close()
-        else controller.error(content.error ?? new ShoalError('E_TIMEOUT', 'It broke.'))
-      },
-      cancel: end,
-    },
-    { highWaterMark: 0 },
-  )
 }
 
 async function collect(

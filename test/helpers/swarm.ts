@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseUri } from '../../src/keys/uri.ts'
-import type { ContentUri } from '../../src/keys/uri.ts'
 import { createNode } from '../../src/node.ts'
 import type { FetchOptions, InsertOptions, InsertResult, Node } from '../../src/node.ts'
 import { startBootstrap } from '../../src/routing/net/bootstrap.ts'
@@ -78,7 +77,7 @@ export async function insertAndSpread(node: Node, bytes: Uint8Array): Promise<st
 }
 
 export async function read(node: Node, uri: string, options?: FetchOptions): Promise<Uint8Array> {
-  const outcome = await node.fetch(parseUri(uri) as ContentUri, options)
+  const outcome = await node.fetch(parseUri(uri), options)
   if (outcome.type !== 'found') throw new Error(outcome.type)
   return readAll(outcome.stream)
 }

@@ -1,0 +1,231 @@
+/**
+ * What the gateway and library users see of a node: the types of `node.ts`, apart from its wiring.
+ * @module
+ */
+import type { FolderEntry, FolderItems } from './content/folder-item.ts'
+import type { ShoalUri, UskUri } from './keys/uri.ts'
+
+export type { FolderEntry, FolderItem, FolderItems } from './content/folder-item.ts'
+
+/** Bytes `first` to `last`, both included. */
+export interface ByteRange {
+  readonly first: number
+  readonly last: number
+}
+
+/** How a request names its range before the size is known: RFC 9110 §14.1.2. */
+export type RequestedRange =
+  | { readonly type: 'from-to'; readonly first: number; readonly last: number | undefined }
+  | { readonly type: 'suffix'; readonly length: number }
+
+export type FetchOutcome =
+  | {
+      readonly type: 'found'
+      /** Size of the whole content, bytes. */
+      readonly size: number
+      /** The part that `stream` carries; undefined: all of it (no range was asked for). */
+      readonly range: ByteRange | undefined
+      /** Content type from the manifest; undefined where it names none. */
+      readonly contentType: string | undefined
+      /** Last segment of the path that led here: for the type and the saved file's name. */
+      readonly name: string | undefined
+      /** The same for the same bytes under this key: base64url, for an ETag. */
+      readonly identity: string
+      /** The bytes of the range, in order. Errors: E_DECODE, E_TIMEOUT. Cancel it to stop fetching. */
+      readonly stream: ReadableStream<Uint8Array>
+    }
+  | { readonly type: 'unsatisfiable-range'; readonly size: number }
+  /** A folder without an `index.html`, named with its slash. */
+  | {
+      readonly type: 'folder'
+      /** In order; fetches what it needs as it goes. Throws E_DECODE, E_TIMEOUT, E_NOT_FOUND. */
+      readonly entries: AsyncIterable<FolderEntry>
+      readonly identity: string
+    }
+  /** A folder, named without the slash that its relative links need. */
+  | { readonly type: 'slash-missing' }
+  /** The document is there and has no such path. */
+  | { readonly type: 'no-such-path' }
+  | { readonly type: 'not-found' }
+  | { readonly type: 'no-peers' }
+  | { readonly type: 'timed-out' }
+
+export interface FetchOptions {
+  readonly range?: RequestedRange
+  /** Only the size and type are wanted: `stream` is empty and no leaf is fetched. */
+  readonly headOnly?: boolean
+  /** A folder gives its entries even where it has an `index.html`. */
+  readonly listing?: boolean
+  /** Time until the first byte must be there, ms; default FIRST_BYTE_TIMEOUT_MS. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+export interface InsertOptions {
+  /** Last path segment of the URI, and where the content type comes from. */
+  readonly name?: string
+  /** Overrides the type derived from `name`. */
+  readonly contentType?: string
+  /** Null convergence secret: the same bytes give the same key, so others can confirm a known file. */
+  readonly convergent?: boolean
+  /** Bare content without a manifest, convergent: the URI is a standard `urn:eris:`. */
+  readonly bare?: boolean
+  /** Inserts under this KSK word, which anyone may write to; without `bare`. */
+  readonly word?: string
+  readonly signal?: AbortSignal
+}
+
+export interface InsertResult {
+  /** `CHK@…[/name]` or `urn:eris:…`. */
+  readonly uri: string
+  readonly size: number
+  /** Content type in the manifest, else the one that the name gives, else application/octet-stream. */
+  readonly type: string
+  /** Number under which `insertStatus` tells how far the blocks have spread. */
+  readonly insertId: number
+}
+
+export interface InsertFolderOptions {
+  /** Last path segment of the URI; default `folder`. */
+  readonly name?: string
+  readonly convergent?: boolean
+  readonly word?: string
+  readonly signal?: AbortSignal
+}
+
+export interface InsertFolderResult {
+  readonly uri: string
+  /** Bytes of all files. */
+  readonly size: number
+  readonly files: number
+  readonly insertId: number
+}
+
+/** What a publication consists of: one file, or a folder. */
+export type PublishSource =
+  | {
+      readonly type: 'file'
+      readonly content: AsyncIterable<Uint8Array>
+      /** Where the content type comes from; default: the document's name. */
+      readonly name?: string
+      readonly contentType?: string
+    }
+  | { readonly type: 'folder'; readonly items: FolderItems }
+
+export interface PublishOptions {
+  /** Name of the key in the keyring. */
+  readonly key: string
+  readonly document: string
+  /** As an SSK, which never changes, in place of the next edition of a USK. */
+  readonly fixed?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface PublishResult {
+  /** `USK@…/<document>/<edition>`, or `SSK@…/<document>`. */
+  readonly uri: string
+  /** 0 for an SSK. */
+  readonly edition: number
+  readonly size: number
+  readonly files: number
+  readonly insertId: number
+  /** Editions that another machine with the same key took first (E_COLLISION), ascending. */
+  readonly collisions: readonly number[]
+  /** False without peers: whether another machine took the edition is found out when there are some. */
+  readonly isConfirmed: boolean
+}
+
+export interface PublisherKey {
+  readonly name: string
+  /** `USK@<public key>,`: what every URI of this publisher begins with. */
+  readonly uri: string
+}
+
+/** Publisher keys of this node. All throw ShoalError: E_NAME, E_EXISTS, E_NO_KEY, E_KEY, E_STORE_IO. */
+export interface PublisherKeys {
+  list(): readonly PublisherKey[]
+  create(name: string): Promise<PublisherKey>
+  get(name: string): PublisherKey
+  /** What the URIs of one of its documents begin with: `USK@…,…,…/<document>/`. */
+  documentUri(name: string, document: string): string
+  /** The secret as one text that can be kept on paper. */
+  export(name: string): string
+  /** Takes such a text; `name` in place of the one in it. */
+  import(text: string, name?: string): Promise<PublisherKey>
+  remove(name: string): Promise<void>
+}
+
+export interface LookUpOptions {
+  /** A head looked up at most this long ago will do, ms; default 0. */
+  readonly maxAgeMs?: number
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+export type LookUpOutcome =
+  /** `ageMs`: since the network was asked. */
+  | { readonly type: 'found'; readonly edition: number; readonly ageMs: number }
+  | { readonly type: 'not-found' }
+  | { readonly type: 'no-peers' }
+  | { readonly type: 'timed-out' }
+
+export interface InsertStatus {
+  /** Distinct blocks of the insert. */
+  readonly blocks: number
+  /** Those with every copy they want; all of them: "spread". */
+  readonly spreadBlocks: number
+  /** Peers connected now: with none, nothing spreads. */
+  readonly peers: number
+}
+
+export interface NodeStatus {
+  readonly version: string
+  readonly network: string
+  readonly peers: number
+  /** Own ring position, in [0, 1). */
+  readonly position: number
+  readonly store: {
+    readonly quotaBytes: number
+    readonly usedBytes: number
+    readonly blocks: number
+  }
+  readonly outbox: { readonly pendingBlocks: number }
+}
+
+/** What the gateway and library users see of a node. */
+export interface Node {
+  /**
+   * Resolves when the first bytes are there or it is clear that they will not be. Throws E_DECODE for
+   * content that is not what its key says, E_URI, E_CLOSED; rejects with `signal.reason` when aborted.
+   * Of a USK it takes the very edition; `latest` and negative ones are looked up first.
+   */
+  fetch(uri: ShoalUri, options?: FetchOptions): Promise<FetchOutcome>
+  /**
+   * Takes `content` to its end, holding at most a few blocks in memory, and resolves when the last
+   * byte is safe in the outbox. On an error or abort everything it held is released. Throws
+   * E_STORE_FULL, E_STORE_IO, E_CLOSED.
+   */
+  insert(content: AsyncIterable<Uint8Array>, options?: InsertOptions): Promise<InsertResult>
+  /** As `insert`, for a folder. Throws E_FOLDER besides. */
+  insertFolder(items: FolderItems, options?: InsertFolderOptions): Promise<InsertFolderResult>
+  /**
+   * Inserts as `insert` does and puts it under a publisher's name. With peers it resolves when the
+   * edition is known to be this one's. Throws E_NO_KEY, E_NAME, E_FOLDER, E_COLLISION (an SSK or KSK
+   * that exists) besides.
+   */
+  publish(source: PublishSource, options: PublishOptions): Promise<PublishResult>
+  readonly keys: PublisherKeys
+  /** The newest edition: by its head, else by probing; a negative edition probes in any case. */
+  lookUp(uri: UskUri, options?: LookUpOptions): Promise<LookUpOutcome>
+  /** Each newer edition as it is found, beginning with the newest one now. Ends with `signal`. */
+  watch(uri: UskUri, options?: { readonly signal?: AbortSignal }): AsyncIterable<number>
+  /** Inserts the head and its edition again; needs no private key. Throws E_NOT_FOUND, E_TIMEOUT, E_NO_PEERS. */
+  announce(
+    uri: UskUri,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<{ readonly edition: number; readonly insertId: number }>
+  /** undefined: no such insert, or finished long ago. */
+  insertStatus(insertId: number): InsertStatus | undefined
+  status(): NodeStatus
+  close(): Promise<void>
+}
