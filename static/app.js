@@ -1,27 +1,63 @@
 /**
- * The start page: files dropped or picked are inserted one after another, and the line at the end
- * tells how the node is. Pasting a key needs none of this.
+ * The start page: files and folders dropped or picked are inserted one after another, and the line at
+ * the end tells how the node is. Pasting a key needs none of this.
  * @module
  */
-import { byId, sizeText } from './elements.js'
-import { insert, spreadOf, status } from './gateway.js'
+import { byId, countText, sizeText } from './elements.js'
+import { droppedFolder, pickedFolder } from './folder.js'
+import { insertFile, insertFolder, spreadOf, status } from './gateway.js'
+import { tarOf } from './tar.js'
 import { UploadRow } from './upload-row.js'
 
 const POLL_MS = 2000
 
-/** @typedef {{ file: File, row: UploadRow }} Upload */
+/** @typedef {import('./gateway.js').Inserted} Inserted */
+/** @typedef {import('./tar.js').FolderFile} FolderFile */
+/** @typedef {(signal: AbortSignal, onProgress: (part: number) => void) => Promise<Inserted>} Send */
+/** @typedef {{ row: UploadRow, send: Send }} Upload */
 
 /** @type {Upload[]} */
 const waiting = []
 let isUploading = false
 
 /** @param {Iterable<File>} files */
-function enqueue(files) {
+function enqueueFiles(files) {
   for (const file of files) {
-    const row = new UploadRow(file.name, file.size)
-    byId('uploads').append(row.element)
-    waiting.push({ file, row })
+    enqueue({
+      row: new UploadRow(file.name, sizeText(file.size)),
+      send: (signal, onProgress) => insertFile(file, signal, onProgress),
+    })
   }
+}
+
+/**
+ * @param {string} name
+ * @param {() => Promise<FolderFile[]>} read
+ */
+function enqueueFolder(name, read) {
+  const row = new UploadRow(name, 'folder')
+  enqueue({
+    row,
+    send: async (signal, onProgress) => {
+      const files = await read()
+      signal.throwIfAborted()
+      row.showSize(folderText(files))
+      return await insertFolder(name, tarOf(files), signal, onProgress)
+    },
+  })
+}
+
+/** @param {FolderFile[]} files */
+function folderText(files) {
+  const sizes = files.map(({ file }) => file?.size ?? 0)
+  const count = files.filter(({ file }) => file !== undefined).length
+  return `${countText(count, 'file')}, ${sizeText(sizes.reduce((sum, size) => sum + size, 0))}`
+}
+
+/** @param {Upload} next */
+function enqueue(next) {
+  byId('uploads').append(next.row.element)
+  waiting.push(next)
   if (!isUploading) void uploadAll()
 }
 
@@ -32,14 +68,14 @@ async function uploadAll() {
 }
 
 /** @param {Upload} upload */
-async function upload({ file, row }) {
+async function upload({ row, send }) {
   const stop = new AbortController()
   row.showStart(() => {
-    stop.abort()
+    stop.abort(new Error('Stopped.'))
   })
   try {
-    const { uri, statusPath } = await insert(file, stop.signal, (sentBytes) => {
-      row.showProgress(sentBytes)
+    const { uri, statusPath } = await send(stop.signal, (part) => {
+      row.showProgress(part)
     })
     row.showKey(uri)
     if (statusPath !== undefined) void followSpread(statusPath, row)
@@ -105,25 +141,40 @@ function acceptDrops(zone) {
   })
   zone.addEventListener('drop', (event) => {
     zone.classList.remove('over')
-    const items = [...(event.dataTransfer?.items ?? [])]
-    const folders = items.filter((item) => item.webkitGetAsEntry()?.isDirectory)
-    const files = items.filter((item) => item.kind === 'file' && !folders.includes(item))
-    enqueue(files.map((item) => item.getAsFile()).filter((file) => file !== null))
-    for (const folder of folders) refuseFolder(folder.getAsFile()?.name ?? 'A folder')
+    // all of them now: after the event the browser forgets what was dropped
+    for (const item of event.dataTransfer?.items ?? []) enqueueDropped(item)
   })
 }
 
-/** @param {string} name */
-function refuseFolder(name) {
-  const row = new UploadRow(name, 0)
-  row.showFailure('This is a folder. Only files can be inserted for now.')
-  byId('uploads').append(row.element)
+/** @param {DataTransferItem} item */
+function enqueueDropped(item) {
+  const entry = item.webkitGetAsEntry()
+  const file = item.kind === 'file' ? item.getAsFile() : null
+  if (entry?.isDirectory) {
+    const folder = /** @type {FileSystemDirectoryEntry} */ (entry)
+    enqueueFolder(folder.name, () => droppedFolder(folder))
+  } else if (file !== null) {
+    enqueueFiles([file])
+  }
 }
 
-const picker = /** @type {HTMLInputElement} */ (byId('files'))
-picker.addEventListener('change', () => {
-  enqueue(picker.files ?? [])
-  picker.value = ''
+/**
+ * @param {string} id of the picker
+ * @param {(files: File[]) => void} take
+ */
+function acceptPicks(id, take) {
+  const picker = /** @type {HTMLInputElement} */ (byId(id))
+  picker.addEventListener('change', () => {
+    const files = [...(picker.files ?? [])]
+    picker.value = ''
+    if (files.length > 0) take(files)
+  })
+}
+
+acceptPicks('files', enqueueFiles)
+acceptPicks('folder', (picked) => {
+  const { name, files } = pickedFolder(picked)
+  enqueueFolder(name, () => Promise.resolve(files))
 })
 acceptDrops(byId('drop'))
 addEventListener('beforeunload', (event) => {

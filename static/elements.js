@@ -37,6 +37,7 @@ const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
  * @returns {string}
  */
 export function sizeText(bytes) {
+  if (bytes === 1) return '1 byte'
   let unit = 0
   let value = bytes
   for (; value >= 1000 && unit < UNITS.length - 1; unit++) value /= 1024

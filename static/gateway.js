@@ -26,19 +26,41 @@
 const NO_ANSWER = 'The node does not answer. Is it still running?'
 
 /**
- * Uploads a file. `onProgress` hears the bytes sent so far. Errors say what is wrong, for people.
+ * Uploads a file. `onProgress` hears the part sent so far, 0 to 1. Errors say what is wrong, for people.
  * @param {File} file
  * @param {AbortSignal} signal
- * @param {(sentBytes: number) => void} onProgress
+ * @param {(part: number) => void} onProgress
  * @returns {Promise<Inserted>}
  */
-export function insert(file, signal, onProgress) {
+export function insertFile(file, signal, onProgress) {
+  return insert({ name: file.name }, file, { signal, onProgress })
+}
+
+/**
+ * Uploads a folder, packed by `tarOf`; otherwise as `insertFile`.
+ * @param {string} name
+ * @param {Blob} tar
+ * @param {AbortSignal} signal
+ * @param {(part: number) => void} onProgress
+ * @returns {Promise<Inserted>}
+ */
+export function insertFolder(name, tar, signal, onProgress) {
+  return insert({ folder: '1', name }, tar, { signal, onProgress })
+}
+
+/**
+ * @param {Record<string, string>} query
+ * @param {Blob} body
+ * @param {{ signal: AbortSignal, onProgress: (part: number) => void }} how
+ * @returns {Promise<Inserted>}
+ */
+function insert(query, body, { signal, onProgress }) {
   return new Promise((resolve, reject) => {
     // not fetch: it tells nothing of how much was sent
     const request = new XMLHttpRequest()
-    request.open('POST', `/api/v1/insert?${new URLSearchParams({ name: file.name })}`)
-    request.upload.addEventListener('progress', (event) => {
-      onProgress(event.loaded)
+    request.open('POST', `/api/v1/insert?${new URLSearchParams(query)}`)
+    request.upload.addEventListener('progress', ({ loaded, total }) => {
+      onProgress(total === 0 ? 1 : loaded / total)
     })
     request.addEventListener('load', () => {
       if (request.status === 201) resolve(insertedBy(request))
@@ -46,7 +68,7 @@ export function insert(file, signal, onProgress) {
     })
     request.addEventListener('error', () => {
       reject(
-        new Error('The upload broke off. Is the node still running, and the file still there?'),
+        new Error('The upload broke off. Is the node still running, and everything still there?'),
       )
     })
     request.addEventListener('abort', () => {
@@ -55,7 +77,7 @@ export function insert(file, signal, onProgress) {
     signal.addEventListener('abort', () => {
       request.abort()
     })
-    request.send(file)
+    request.send(body)
   })
 }
 

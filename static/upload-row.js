@@ -1,13 +1,13 @@
 /**
- * One file of the list: its progress, then its key, then how far it has spread.
+ * One file or folder of the list: its progress, then its key, then how far it has spread.
  * @module
  */
-import { countText, element, sizeText } from './elements.js'
+import { countText, element } from './elements.js'
 
 /** @typedef {import('./gateway.js').Spread} Spread */
 
 export class UploadRow {
-  #size
+  #size = element('span', { class: 'size' })
   #state = element('p', { class: 'state', role: 'status' }, 'Waiting for the others.')
   #bar
   #actions = element('div', { class: 'actions' })
@@ -15,28 +15,28 @@ export class UploadRow {
 
   /**
    * @param {string} name
-   * @param {number} sizeBytes
+   * @param {string} size in words
    */
-  constructor(name, sizeBytes) {
-    this.#size = sizeBytes
+  constructor(name, size) {
     this.#bar = element('progress', { max: '1', value: '0', 'aria-label': `Upload of ${name}` })
     this.#element = element(
       'li',
       { class: 'upload' },
-      element(
-        'header',
-        {},
-        element('h3', {}, name),
-        element('span', { class: 'size' }, sizeText(sizeBytes)),
-      ),
+      element('header', {}, element('h3', {}, name), this.#size),
       this.#bar,
       this.#state,
       this.#actions,
     )
+    this.showSize(size)
   }
 
   get element() {
     return this.#element
+  }
+
+  /** @param {string} size in words */
+  showSize(size) {
+    this.#size.textContent = size
   }
 
   /** @param {() => void} stop what the Stop button does */
@@ -45,9 +45,8 @@ export class UploadRow {
     this.#actions.append(button('Stop', stop))
   }
 
-  /** @param {number} sentBytes */
-  showProgress(sentBytes) {
-    const part = this.#size === 0 ? 1 : Math.min(1, sentBytes / this.#size)
+  /** @param {number} part of the upload, 0 to 1 */
+  showProgress(part) {
     this.#bar.value = part
     this.#bar.textContent = `${Math.round(part * 100)} %`
     // `role=status` would read every percent aloud: only the end of sending is said
@@ -102,7 +101,7 @@ function spreadText(blocks, spreadBlocks, peers) {
   if (spreadBlocks === blocks) return `Spread: all of ${countText(blocks, 'block')}.`
   const progress = `${spreadBlocks.toLocaleString('en')} of ${countText(blocks, 'block')} spread.`
   return peers === 0
-    ? `${progress} Waiting for peers. The node must stay on: so far it may be the only one with the file.`
+    ? `${progress} Waiting for peers. The node must stay on: so far it may be the only one with this.`
     : `${progress} The node must stay on until all are.`
 }
 

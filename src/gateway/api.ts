@@ -9,26 +9,38 @@ import { Router } from 'express'
 import { ShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
 import { checkOrigin } from './access.ts'
+import { createAnnounceRoute, createLookUpRoute, createWatchRoute } from './edition-routes.ts'
 import { createInsertRoute } from './insert-route.ts'
+import { createKeysRoute } from './keys-route.ts'
 import { methodError } from './problem.ts'
+import { createPublishRoute } from './publish-route.ts'
+import { UploadPlaces } from './upload.ts'
 
 /** Routes below `/api`. */
 export function createApi(node: Node, uploadIdleMs: number): Router {
   const api = Router({ caseSensitive: true, strict: true })
-  const insert = createInsertRoute(node, uploadIdleMs)
+  const places = new UploadPlaces(uploadIdleMs)
+  const insert = createInsertRoute(node, places)
+  const publish = createPublishRoute(node, places)
+  const onlyGet = refuseMethod('GET, HEAD')
   api.use(checkOrigin)
   api.use((_request, response, next) => {
     response.setHeader('Cache-Control', 'no-store')
     next()
   })
   api.route('/v1/insert').post(insert).put(insert).all(refuseMethod('POST, PUT'))
-  api.route('/v1/inserts/:id').get(insertStatusRoute(node)).all(refuseMethod('GET, HEAD'))
+  api.route('/v1/publish').post(publish).all(refuseMethod('POST'))
+  api.route('/v1/inserts/:id').get(insertStatusRoute(node)).all(onlyGet)
+  api.route('/v1/lookup').get(createLookUpRoute(node)).all(onlyGet)
+  api.route('/v1/watch').get(createWatchRoute(node)).all(onlyGet)
+  api.route('/v1/announce').post(createAnnounceRoute(node)).all(refuseMethod('POST'))
   api
     .route('/v1/status')
     .get((_request, response) => {
       response.json(node.status())
     })
-    .all(refuseMethod('GET, HEAD'))
+    .all(onlyGet)
+  api.use(createKeysRoute(node))
   api.use(() => {
     throw new ShoalError('E_ROUTE', 'The API has no such address.')
   })

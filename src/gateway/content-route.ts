@@ -1,42 +1,42 @@
 /**
- * `GET` and `HEAD` of a key: any spelling of a CHK or an ERIS URN as the path, and the content streams
- * (design §7). Statuses are honest: 404 nobody has it, 503 no peers, 504 not in time.
+ * `GET` and `HEAD` of a key: any spelling of any key as the path, and the content streams (design §7).
+ * Statuses are honest: 404 nobody has it, 503 no peers, 504 not in time.
  * @module
  */
 import type { Request, RequestHandler, Response } from 'express'
 
 import { ShoalError } from '../errors.ts'
-import type { ContentUri } from '../keys/uri.ts'
+import type { ShoalUri } from '../keys/uri.ts'
 import { parseUri } from '../keys/uri.ts'
-import type { FetchOptions, FetchOutcome, Node } from '../node.ts'
+import type { FetchOutcome, Node } from '../node.ts'
+import { findEdition } from './editions.ts'
 import { hangUpSignal } from './hang-up.ts'
-import { servedType } from './media-type.ts'
+import { NoPathError, outcomeError } from './outcome-error.ts'
 import { methodError } from './problem.ts'
-import { contentRange, entityTag, holdsTag, parseRange, rangeStillApplies } from './range.ts'
-import { contentPolicy } from './safety.ts'
-import type { ResponseHead } from './send-body.ts'
-import { sendBody } from './send-body.ts'
-import { fileName, flag, queryOf, rawPath, timeoutMs } from './target.ts'
-
-type Found = Extract<FetchOutcome, { type: 'found' }>
+import { contentRange, holdsTag, parseRange, rangeStillApplies } from './range.ts'
+import { pathOf, sendRedirect, withSlash } from './redirect.ts'
+import type { Ask } from './send-content.ts'
+import {
+  letGo,
+  sendFile,
+  sendFolder,
+  sendNotModified,
+  versionByKey,
+  versionOf,
+  wantsJson,
+} from './send-content.ts'
+import { fileName, flag, queryOf, rawPath, rawQuery, timeoutMs } from './target.ts'
 
 /** 48 weeks: content under its hash never changes, and caches trust no promise over a year. */
 const CACHE_FOR_EVER = 'public, max-age=29030400, immutable'
+/** Under a word there may be something else at any time: whoever else writes to it may win. */
+const CACHE_WORD = 'max-age=60'
+const WORD_WARNING = 'anyone may write to this word'
 const KEY_ATTEMPT = /^\/(?:[^/]*(?:@|%40)|(?:urn|freenet|shoal)(?::|%3a))/i
-/** RFC 8187 §3.2.1: what may stand in `filename*` as it is; encodeURIComponent leaves some more. */
-const NOT_ATTR_CHAR = /['()*]/g
 
 /** True where the first path segment can only be meant as a key: then errors are 400, not 404. */
 export function isKeyAttempt(path: string): boolean {
   return KEY_ATTEMPT.test(path)
-}
-
-/** The error for keys that are well formed and not served yet. */
-export function notServedYet(type: 'ssk' | 'usk' | 'ksk'): ShoalError {
-  return new ShoalError(
-    'E_NOT_IMPLEMENTED',
-    `This is a well-formed ${type.toUpperCase()} key. This version cannot fetch those yet.`,
-  )
 }
 
 /** Serves every path that is a key attempt; passes on all others. */
@@ -49,103 +49,118 @@ export function createContentRoute(node: Node): RequestHandler {
     }
     if (!['GET', 'HEAD'].includes(request.method)) throw methodError(response, 'GET, HEAD')
     const uri = parseUri(path.slice(1))
-    if (uri.type !== 'chk') throw notServedYet(uri.type)
-    const view = readView(request, uri)
-    const options = fetchOptions(request, view.tag)
-    if (holdsTag(request.headers['if-none-match'], view.tag)) {
-      sendNotModified(response, view.tag)
-      return
-    }
-    const outcome = await node.fetch(uri, { ...options, signal: hangUpSignal(response) })
-    const found = foundOrThrow(outcome, response)
-    const head = headOf(found, view)
-    if (options.headOnly) sendHead(response, head, found.stream)
-    else await sendBody(response, head, found.stream)
+    if (uri.type === 'ksk') response.setHeader('X-Shoal-Warning', WORD_WARNING)
+    const ask = readAsk(request, response, uri)
+    const target = needsOtherSpelling(uri, path)
+    if (target !== undefined) redirect(ask, 301, target)
+    else if (uri.type === 'usk') await serveEdition(node, ask, uri)
+    else await serve(node, ask)
   }
 }
 
-/** How the content is to be shown, whatever it is. */
-interface View {
-  readonly tag: string
-  readonly name: string | undefined
-  readonly isDownload: boolean
-}
-
-function readView(request: Request, uri: ContentUri): View {
+function readAsk(request: Request, response: Response, uri: ShoalUri): Ask {
   const query = queryOf(request)
+  const waitMs = timeoutMs(query)
   return {
-    tag: entityTag(uri),
-    name: fileName(query, 'filename') ?? uri.name,
+    request,
+    response,
+    uri,
+    fileName: fileName(query, 'filename'),
     isDownload: flag(query, 'download'),
+    fetchOptions: {
+      signal: hangUpSignal(response),
+      ...(waitMs !== undefined && { timeoutMs: waitMs }),
+    },
+    cacheControl: uri.type === 'ksk' ? CACHE_WORD : CACHE_FOR_EVER,
+    headers: {},
   }
 }
 
-function fetchOptions(request: Request, tag: string): FetchOptions {
-  const timeout = timeoutMs(queryOf(request))
-  const isSameVersion = rangeStillApplies(request.get('If-Range'), tag)
-  const range = isSameVersion ? parseRange(request.headers.range) : undefined
-  return {
-    // HEAD with a range answers as GET would: players ask so before they seek
-    headOnly: request.method === 'HEAD',
-    ...(range && { range }),
-    ...(timeout !== undefined && { timeoutMs: timeout }),
+/** The links of a page are relative to its address: it needs real slashes, and a name for its folder. */
+function needsOtherSpelling(uri: ShoalUri, path: string): ShoalUri | undefined {
+  if (uri.type === 'chk') {
+    if (uri.kind !== 'folder') return undefined
+    if (uri.name === undefined) return { ...uri, name: 'folder', path: [''] }
   }
+  return /%2f/i.test(path) ? uri : undefined
 }
 
-function foundOrThrow(outcome: FetchOutcome, response: Response): Found {
+async function serveEdition(node: Node, ask: Ask, uri: ShoalUri & { type: 'usk' }): Promise<void> {
+  const isReload = /no-cache|max-age=0/.test(ask.request.headers['cache-control'] ?? '')
+  const edition = await findEdition(node, uri, { ...ask.fetchOptions, isReload })
+  const { cacheControl, link } = edition
+  const inEdition = { ...ask, cacheControl, headers: { Link: link } }
+  if (edition.isElsewhere) redirect(inEdition, 307, edition.uri)
+  else await serve(node, inEdition)
+}
+
+async function serve(node: Node, ask: Ask): Promise<void> {
+  const probed = await probeWhereNeeded(node, ask)
+  const version = probed === undefined ? versionByKey(ask) : versionOf(ask, probed)
+  if (version !== undefined && holdsTag(ask.request.headers['if-none-match'], version.tag)) {
+    sendNotModified(ask.response, version)
+    return
+  }
+  const isMissing = probed !== undefined && version === undefined
+  const outcome = isMissing ? probed : await fetchVersion(node, ask, version?.tag)
   switch (outcome.type) {
     case 'found':
-      return outcome
+      await sendFile(ask, outcome)
+      return
+    case 'folder':
+      await sendFolder(ask, outcome)
+      return
+    case 'slash-missing':
+      redirect(ask, 301, withSlash(ask.uri))
+      return
+    case 'no-such-path':
+      throw new NoPathError(ask.uri)
     case 'unsatisfiable-range':
-      response.setHeader('Content-Range', contentRange(undefined, outcome.size))
+      ask.response.setHeader('Content-Range', contentRange(undefined, outcome.size))
       throw new ShoalError('E_RANGE', `The content has ${outcome.size} bytes.`)
     case 'not-found':
-      throw new ShoalError('E_NOT_FOUND', 'No node that was asked holds this content.')
     case 'no-peers':
-      throw new ShoalError('E_NO_PEERS', 'The node has no peers to ask.')
     case 'timed-out':
-      throw new ShoalError('E_TIMEOUT', 'No complete answer came from the network in time.')
+      throw outcomeError(outcome.type, 'No node that was asked holds this content.')
   }
 }
 
-function headOf(found: Found, view: View): ResponseHead {
-  const { size, range } = found
-  const type = servedType(found.contentType, view.name)
-  const length = range === undefined ? size : range.last - range.first + 1
-  const headers = {
-    'Content-Type': type,
-    'Content-Length': length,
-    'Content-Disposition': disposition(view),
-    'Content-Security-Policy': contentPolicy(type),
-    'Accept-Ranges': 'bytes',
-    ETag: view.tag,
-    'Cache-Control': CACHE_FOR_EVER,
-    ...(range && { 'Content-Range': contentRange(range, size) }),
-  }
-  return { status: range === undefined ? 200 : 206, headers, length }
+/** Finds out the version where the request's headers depend on it and the key does not tell it. */
+async function probeWhereNeeded(node: Node, ask: Ask): Promise<FetchOutcome | undefined> {
+  const { headers } = ask.request
+  const isConditional =
+    headers['if-none-match'] !== undefined ||
+    (headers['if-range'] !== undefined && headers.range !== undefined)
+  if (!isConditional || versionByKey(ask) !== undefined) return undefined
+  const outcome = await node.fetch(ask.uri, {
+    ...ask.fetchOptions,
+    headOnly: true,
+    listing: wantsJson(ask),
+  })
+  letGo(outcome)
+  return outcome
 }
 
-function sendHead(response: Response, head: ResponseHead, stream: Found['stream']): void {
-  response.writeHead(head.status, head.headers)
-  response.end()
-  stream.cancel().catch(() => {}) // nothing of it was wanted
+/** The part that is asked for of the version that has `tag`, else the whole. */
+async function fetchVersion(node: Node, ask: Ask, tag: string | undefined): Promise<FetchOutcome> {
+  const { request, uri } = ask
+  // HEAD with a range answers as GET would: players ask so before they seek
+  const isHead = request.method === 'HEAD'
+  const options = { ...ask.fetchOptions, headOnly: isHead, listing: wantsJson(ask) }
+  const isSameVersion = rangeStillApplies(request.get('If-Range'), tag ?? '')
+  const range = isSameVersion ? parseRange(request.headers.range) : undefined
+  if (range === undefined) return await node.fetch(uri, options)
+  const outcome = await node.fetch(uri, { ...options, range })
+  const found = versionOf(ask, outcome)?.tag
+  if (tag === undefined || found === undefined || found === tag) return outcome
+  letGo(outcome) // a word that was written to since its tag was read
+  return await node.fetch(uri, options)
 }
 
-function sendNotModified(response: Response, tag: string): void {
-  // the policy depends on the type, which only the network knows: the cached response keeps its own
-  response.removeHeader('Content-Security-Policy')
-  response.writeHead(304, { ETag: tag, 'Cache-Control': CACHE_FOR_EVER })
-  response.end()
-}
-
-/** RFC 6266; the plain `filename` is for clients that do not know the other. */
-function disposition(view: View): string {
-  const how = view.isDownload ? 'attachment' : 'inline'
-  if (view.name === undefined) return how
-  const plain = view.name.replace(/[^\x20-\x7e]|["%\\]/g, '_')
-  const full = encodeURIComponent(view.name).replace(
-    NOT_ATTR_CHAR,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
-  return `${how}; filename="${plain}"; filename*=UTF-8''${full}`
+function redirect(ask: Ask, status: 301 | 307, uri: ShoalUri): void {
+  sendRedirect(ask.response, status, {
+    Location: `${pathOf(uri)}${rawQuery(ask.request)}`,
+    'Cache-Control': ask.cacheControl,
+    ...ask.headers,
+  })
 }

@@ -1,19 +1,19 @@
 /**
- * The page that a browser gets in place of content: what happened, what to do next. It needs no other
- * file, and nothing of the request is repeated in it.
+ * The page that a browser gets in place of content: what happened, what to do next.
  * @module
  */
-import { createHash } from 'node:crypto'
-
 import type { ErrorCode } from '../errors.ts'
+import { COLORS, escapeHtml, generatedPagePolicy, pageStart } from './html.ts'
 
-/** What a client is told of an error: the members of RFC 9457, and our code. */
+/** What a client is told of an error: the members of RFC 9457, and ours. */
 export interface Problem {
   readonly type: 'about:blank'
   readonly title: string
   readonly status: number
   readonly detail: string
   readonly code: ErrorCode
+  /** Path of the site's own page, where a path in it does not exist. */
+  readonly site?: string
 }
 
 interface Advice {
@@ -38,7 +38,7 @@ const ADVICE: { readonly [code in Problem['code']]?: Advice } = {
   },
   E_ROUTE: {
     heading: 'There is nothing here',
-    next: 'Keys begin with CHK@ or urn:eris: and can be pasted on the start page.',
+    next: 'Keys begin with CHK@, SSK@, USK@, KSK@ or urn:eris: and can be pasted on the start page.',
   },
   E_NOT_FOUND: {
     heading: 'Nobody has this right now',
@@ -60,9 +60,30 @@ const ADVICE: { readonly [code in Problem['code']]?: Advice } = {
     next: 'What the network has under this key cannot be opened with it. Nothing was let through; another key is needed.',
   },
   E_RANGE: { heading: 'That part does not exist', next: 'The content is shorter than that.' },
-  E_NOT_IMPLEMENTED: {
-    heading: 'Not yet',
-    next: 'Keys that begin with CHK@ and urn:eris: work today.',
+  E_NO_PATH: {
+    heading: 'The site has no such page',
+    next: 'The site itself was found. The link may be old or misspelled.',
+  },
+  E_NAME: {
+    heading: 'That cannot be a name',
+    next: 'Names have 1 to 255 bytes, no slashes, and do not look like an edition.',
+  },
+  E_FOLDER: {
+    heading: 'This folder cannot be inserted as it is',
+    next: 'Nothing of it was kept. Change what is named above, then try again.',
+  },
+  E_KEY: {
+    heading: 'This is not an exported key',
+    next: 'Copy the text again, from its first letter to its last.',
+  },
+  E_NO_KEY: {
+    heading: 'There is no such key',
+    next: '“shoal key list” shows the keys that this node holds.',
+  },
+  E_EXISTS: { heading: 'The name is taken', next: 'Take another name, or remove the old key.' },
+  E_COLLISION: {
+    heading: 'Somebody was here first',
+    next: 'What is under this name already cannot be replaced. Take another name, or the next edition.',
   },
   E_BUSY: { heading: 'Too much at once', next: 'Wait until others are done.', again: true },
   E_CLOSED: { heading: 'The node is stopping', next: 'Start it again, then reload this page.' },
@@ -73,9 +94,7 @@ const OTHER: Advice = {
   again: true,
 }
 
-const STYLE = `:root{color-scheme:light dark;--paper:#f6f8f9;--ink:#16232c;--soft:#566873;--line:#d5dde1;--sea:#0b6477}
-@media(prefers-color-scheme:dark){:root{--paper:#0f171c;--ink:#e4ecef;--soft:#97a8b1;--line:#2a3841;--sea:#6cc5d6}}
-*{box-sizing:border-box}
+const STYLE = `${COLORS}
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--paper);color:var(--ink);font:1rem/1.6 system-ui,sans-serif}
 main{max-width:34rem;border-left:3px solid var(--sea);padding:.25rem 0 .25rem 1.5rem}
 h1{margin:0 0 1rem;font-size:1.6rem;line-height:1.25;font-weight:650}
@@ -84,42 +103,27 @@ p{margin:0 0 1rem;overflow-wrap:anywhere}
 nav a{display:inline-block;margin:0 1.25rem .5rem 0;color:var(--sea);font-weight:600}
 small{color:var(--soft)}`
 
-const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
-
-/** Content-Security-Policy of the page: its own style, by hash, and nothing else. */
-export const ERROR_PAGE_POLICY = [
-  "default-src 'none'",
-  `style-src 'sha256-${STYLE_HASH}'`,
-  "form-action 'none'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
+/** Content-Security-Policy of the page. */
+export const ERROR_PAGE_POLICY = generatedPagePolicy(STYLE)
 
 /** The whole page, HTML. */
 export function errorPage(problem: Problem): string {
   const advice = ADVICE[problem.code] ?? OTHER
-  const again = advice.again ? '<a href="">Try again</a>' : ''
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>${escapeHtml(advice.heading)} – shoal</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
+  const links = [
+    ...(advice.again ? ['<a href="">Try again</a>'] : []),
+    ...(problem.site === undefined
+      ? []
+      : [`<a href="${escapeHtml(problem.site)}">Front page of the site</a>`]),
+    '<a href="/">Start page</a>',
+  ]
+  return `${pageStart(advice.heading, STYLE)}<main>
 <h1>${escapeHtml(advice.heading)}</h1>
 <p class="detail">${escapeHtml(problem.detail)}</p>
 <p>${escapeHtml(advice.next)}</p>
-<nav>${again}<a href="/">Start page</a></nav>
+<nav>${links.join('')}</nav>
 <small>${problem.status} ${escapeHtml(problem.title)} · ${problem.code}</small>
 </main>
 </body>
 </html>
 `
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

@@ -1,55 +1,115 @@
 /**
- * `POST` and `PUT /api/v1/insert`: the raw body is the content, streamed as it comes in. 201 when its
- * last byte is safe in the outbox. The request's own Content-Type is ignored: most clients make it up.
+ * `POST` and `PUT /api/v1/insert`: the raw body is the content, streamed as it comes in, or with
+ * `folder=1` a tar of it. 201 when its last byte is safe in the outbox. The request's own Content-Type
+ * is ignored: most clients make it up.
  * @module
  */
-import type { Request, RequestHandler } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
 
-import { ShoalError } from '../errors.ts'
-import type { InsertOptions, Node } from '../node.ts'
+import type { InsertFolderOptions, InsertOptions, Node } from '../node.ts'
 import { hangUpSignal } from './hang-up.ts'
 import { isMediaType } from './media-type.ts'
-import { unlessStalled } from './stalled-upload.ts'
+import { tarItems } from './tar-items.ts'
 import { badQuery, fileName, flag, queryOf, textOf } from './target.ts'
+import type { UploadPlaces } from './upload.ts'
 
-/** Uploads at once, each holding a few blocks in memory; one more is answered 429. */
-const MAX_UPLOADS = 16
+const WORD_WARNING = 'Anyone may write to this word: what readers find under it may not be yours.'
 
 /** Handles an insert from its first byte to the key. */
-export function createInsertRoute(node: Node, uploadIdleMs: number): RequestHandler {
-  let uploads = 0
+export function createInsertRoute(node: Node, places: UploadPlaces): RequestHandler {
   return async (request, response) => {
-    const options = insertOptions(request)
-    if (uploads >= MAX_UPLOADS) {
-      throw new ShoalError('E_BUSY', `${MAX_UPLOADS} uploads are running already.`)
-    }
-    uploads++
-    try {
-      // the iterator must not take the socket with it: a full store still has to be told
-      const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
-      const content = unlessStalled(body, uploadIdleMs)
-      const result = await node.insert(content, { ...options, signal: hangUpSignal(response) })
-      response.status(201)
-      response.setHeader('Location', `/${result.uri}`)
-      response.setHeader('Link', `</api/v1/inserts/${result.insertId}>; rel="status"`)
-      response.json({ uri: result.uri, size: result.size, type: result.type })
-    } finally {
-      uploads--
-    }
+    const query = queryOf(request)
+    if (flag(query, 'folder')) await insertFolder(node, { request, response, query }, places)
+    else await insertFile(node, { request, response, query }, places)
   }
 }
 
-function insertOptions(request: Request): InsertOptions {
-  const query = queryOf(request)
-  const name = fileName(query, 'name')
-  const contentType = textOf(query, 'type')
-  if (contentType !== undefined && !isMediaType(contentType)) {
+interface Exchange {
+  readonly request: Request
+  readonly response: Response
+  readonly query: URLSearchParams
+}
+
+async function insertFile(
+  node: Node,
+  { request, response, query }: Exchange,
+  places: UploadPlaces,
+): Promise<void> {
+  const options = fileOptions(query)
+  const { uri, size, type, insertId } = await places.receive(request, (body) =>
+    node.insert(body, { ...options, signal: hangUpSignal(response) }),
+  )
+  sendCreated(response, { uri, insertId }, { uri, size, type, ...warningFor(options.word) })
+}
+
+async function insertFolder(
+  node: Node,
+  { request, response, query }: Exchange,
+  places: UploadPlaces,
+): Promise<void> {
+  const options = folderOptions(query)
+  const { uri, size, files, insertId } = await places.receive(request, (body) =>
+    node.insertFolder(tarItems(body), { ...options, signal: hangUpSignal(response) }),
+  )
+  sendCreated(response, { uri, insertId }, { uri, size, files, ...warningFor(options.word) })
+}
+
+/** 201, and where to find what was made and how far it has spread. */
+export function sendCreated(
+  response: Response,
+  { uri, insertId }: { readonly uri: string; readonly insertId: number },
+  answer: Readonly<Record<string, unknown>>,
+): void {
+  response.status(201)
+  response.setHeader('Location', `/${uri}`)
+  response.setHeader('Link', statusLink(insertId))
+  response.json(answer)
+}
+
+/** `Link` header to the spread of an insert. */
+export function statusLink(insertId: number): string {
+  return `</api/v1/inserts/${insertId}>; rel="status"`
+}
+
+/** `?type=`. @throws ShoalError E_QUERY */
+export function mediaType(query: URLSearchParams): string | undefined {
+  const type = textOf(query, 'type')
+  if (type !== undefined && !isMediaType(type)) {
     throw badQuery('type', 'is not a media type such as text/plain')
   }
+  return type
+}
+
+/** Refuses parameters that say nothing about a folder. @throws ShoalError E_QUERY */
+export function refuseWithFolder(query: URLSearchParams, parameters: readonly string[]): void {
+  for (const parameter of parameters) {
+    if (query.has(parameter)) throw badQuery(parameter, 'cannot be said of a folder')
+  }
+}
+
+function fileOptions(query: URLSearchParams): InsertOptions {
+  const contentType = mediaType(query)
+  const bare = flag(query, 'urn')
+  const common = commonOptions(query)
+  if (bare && common.word !== undefined) throw badQuery('urn', 'has no word: give one or the other')
+  return { ...common, bare, ...(contentType !== undefined && { contentType }) }
+}
+
+function folderOptions(query: URLSearchParams): InsertFolderOptions {
+  refuseWithFolder(query, ['type', 'urn'])
+  return commonOptions(query)
+}
+
+function commonOptions(query: URLSearchParams) {
+  const name = fileName(query, 'name')
+  const word = fileName(query, 'word')
   return {
     convergent: flag(query, 'convergent'),
-    bare: flag(query, 'urn'),
     ...(name !== undefined && { name }),
-    ...(contentType !== undefined && { contentType }),
+    ...(word !== undefined && { word }),
   }
+}
+
+function warningFor(word: string | undefined): { readonly warning?: string } {
+  return word === undefined ? {} : { warning: WORD_WARNING }
 }

@@ -12,6 +12,7 @@ import { ERROR_CODES, isShoalError, ShoalError } from '../errors.ts'
 import type { Logger } from '../runtime.ts'
 import type { Problem } from './error-page.ts'
 import { errorPage, ERROR_PAGE_POLICY } from './error-page.ts'
+import { NoPathError } from './outcome-error.ts'
 
 /** Time until trying again makes sense, s: peers are sought more often than this. */
 const RETRY_AFTER_S = 5
@@ -45,7 +46,8 @@ export function problemOf(error: unknown): Problem {
   }
   const known = isShoalError(error) && ERROR_CODES[error.code].status !== 0
   if (!known) return problemWith('E_INTERNAL', 500, 'Something went wrong inside the node.')
-  return problemWith(error.code, ERROR_CODES[error.code].status, error.message)
+  const problem = problemWith(error.code, ERROR_CODES[error.code].status, error.message)
+  return error instanceof NoPathError ? { ...problem, site: error.site } : problem
 }
 
 /** The error for a method that a route does not know; sets `Allow`. */

@@ -3,7 +3,10 @@
  * client takes the bytes; beyond one piece and the socket's own buffer nothing is held.
  * @module
  */
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+
+/** Short lines are sent together; what is smaller than this is known to its end before its head leaves. */
+const TEXT_PIECE_CHARACTERS = 16_384
 
 export interface ResponseHead {
   readonly status: number
@@ -42,6 +45,34 @@ export async function sendBody(
     cancel()
   }
   response.end()
+}
+
+/** Headers of a body whose length nobody knows before its end; said aloud so that HEAD says it too. */
+export function unknownLength(request: IncomingMessage): OutgoingHttpHeaders {
+  return request.httpVersion === '1.0' ? {} : { 'Transfer-Encoding': 'chunked' }
+}
+
+/**
+ * Sends text of unknown length, and resolves when its end was handed to the socket. As with `sendBody`
+ * the head waits for the first piece, and errors after it must destroy the response.
+ */
+export async function sendText(
+  response: ServerResponse,
+  headers: OutgoingHttpHeaders,
+  texts: AsyncIterable<string>,
+): Promise<void> {
+  const drained = createDrainGate(response, () => {})
+  let held = ''
+  for await (const text of texts) {
+    if (response.closed) return
+    held += text
+    if (held.length < TEXT_PIECE_CHARACTERS) continue
+    if (!response.headersSent) response.writeHead(200, headers)
+    if (!response.write(held)) await drained()
+    held = ''
+  }
+  if (!response.headersSent) response.writeHead(200, headers)
+  response.end(held)
 }
 
 /** One listener for the whole body: a promise is made only when there is something to wait for. */

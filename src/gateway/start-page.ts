@@ -11,8 +11,8 @@ import express from 'express'
 
 import { ShoalError } from '../errors.ts'
 import { formatUri, formatUrn, parseUri } from '../keys/uri.ts'
-import { notServedYet } from './content-route.ts'
 import { methodError } from './problem.ts'
+import { sendRedirect } from './redirect.ts'
 import { queryOf, rawPath, textOf } from './target.ts'
 
 /** A whole address, also without `http://`, as browsers show it: what counts is its path. */
@@ -37,7 +37,7 @@ export function createStaticRoute(staticDir: string): RequestHandler {
   })
 }
 
-/** `/?key=…`: sends on to the pasted key. @throws ShoalError E_URI, E_NOT_IMPLEMENTED */
+/** `/?key=…`: sends on to the pasted key. @throws ShoalError E_URI */
 export const pasteRoute: RequestHandler = (request, response, next) => {
   if (rawPath(request) !== '/') {
     next()
@@ -49,12 +49,8 @@ export const pasteRoute: RequestHandler = (request, response, next) => {
     next()
     return
   }
-  response.writeHead(303, {
-    Location: `/${canonicalKey(textOf(query, 'key') ?? '')}`,
-    'Content-Length': 0,
-    'Cache-Control': 'no-store',
-  })
-  response.end()
+  const Location = `/${canonicalKey(textOf(query, 'key') ?? '')}`
+  sendRedirect(response, 303, { Location, 'Cache-Control': 'no-store' })
 }
 
 /** The one spelling of a key that was pasted alone or as a whole address of some gateway. */
@@ -63,6 +59,6 @@ function canonicalKey(pasted: string): string {
   const key = WEB_ADDRESS.exec(trimmed)?.[1] ?? trimmed
   if (key === '') throw new ShoalError('E_URI', 'Not a valid key: nothing was pasted.')
   const uri = parseUri(key)
-  if (uri.type !== 'chk') throw notServedYet(uri.type)
-  return uri.kind === 'bare' && /urn(:|%3a)/i.test(key) ? formatUrn(uri) : formatUri(uri)
+  const isUrn = uri.type === 'chk' && uri.kind === 'bare' && /urn(:|%3a)/i.test(key)
+  return isUrn ? formatUrn(uri) : formatUri(uri)
 }

@@ -27,6 +27,12 @@ export function rawPath(request: Target): string {
   return split(request.originalUrl).path
 }
 
+/** From `?` on, as sent; empty where there is no query. */
+export function rawQuery(request: Target): string {
+  const { query } = split(request.originalUrl)
+  return query === '' ? '' : `?${query}`
+}
+
 /** What comes after it, decoded. */
 export function queryOf(request: Target): URLSearchParams {
   return new URLSearchParams(split(request.originalUrl).query)

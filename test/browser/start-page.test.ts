@@ -1,5 +1,8 @@
 /** @module */
 import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 
 import type { Browser, BrowserContext, Page } from 'playwright-core'
@@ -151,6 +154,78 @@ describe('the start page in a browser', { skip }, () => {
     await page.getByText('12 of 40 blocks spread.').waitFor()
     node.insertStatuses.set(1, { blocks: 40, spreadBlocks: 40, peers: 3 })
     await page.getByText('Spread: all of 40 blocks.').waitFor()
+  })
+
+  test('a picked folder is inserted as one, and its key opens its front page', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'shoal-folder-'))
+    t.after(() => {
+      rmSync(folder, { recursive: true })
+    })
+    mkdirSync(join(folder, 'my site', 'b'), { recursive: true })
+    writeFileSync(
+      join(folder, 'my site', 'index.html'),
+      '<h1>Front page</h1><a href="b/ü.txt">go on</a>',
+    )
+    writeFileSync(join(folder, 'my site', 'b', 'ü.txt'), 'the text')
+    writeFileSync(join(folder, 'my site', 'b.bin'), Buffer.alloc(3_000_000, 7))
+    await page.goto(gateway.url)
+    await page.getByLabel('Choose a folder').setInputFiles(join(folder, 'my site'))
+    const row = page.locator('.upload')
+    await row.locator('.key').waitFor()
+    assert.equal(await row.locator('.size').textContent(), '3 files, 2.9 MiB')
+    assert.equal(node.calls.insertFolder[0]?.name, 'my site')
+    const address = (await row.locator('.key').textContent()) ?? ''
+    const { pathname } = new URL(address)
+    const paths = Object.keys(node.folderOf(pathname.slice(1)) ?? {})
+    assert.deepEqual(paths, ['b/ü.txt', 'b.bin', 'index.html'])
+    const [opened] = await Promise.all([
+      context.waitForEvent('page'),
+      row.getByRole('link', { name: 'Open' }).click(),
+    ])
+    await opened.getByRole('link', { name: 'go on' }).click()
+    await opened.getByText('the text').waitFor()
+    assert.equal(opened.url(), `${address}/b/%C3%BC.txt`)
+  })
+
+  test('a dropped folder is inserted as one, with the folders in it that are empty', async () => {
+    await page.goto(gateway.url)
+    // no script can make a dropped folder: these are as browsers hand them over, in several portions
+    await page.evaluate(`(() => {
+      const file = (name) => ({ name, file: (done) => done(new File(['in ' + name], name)) })
+      const folder = (name, ...portions) => ({
+        name,
+        isDirectory: true,
+        createReader: () => ({ readEntries: (done) => done(portions.shift() ?? []) }),
+      })
+      const dropped = folder('dropped', [file('b.txt'), folder('a', [file('c.txt')])], [folder('empty')])
+      const event = new Event('drop', { bubbles: true, cancelable: true })
+      const items = [{ kind: 'file', webkitGetAsEntry: () => dropped, getAsFile: () => null }]
+      event.dataTransfer = { types: ['Files'], items }
+      document.querySelector('#drop').dispatchEvent(event)
+    })()`)
+    const key = page.locator('.upload .key')
+    await key.waitFor()
+    const { pathname } = new URL((await key.textContent()) ?? '')
+    assert.deepEqual(node.folderOf(pathname.slice(1)), {
+      'a/': '',
+      'a/c.txt': 'in c.txt',
+      'b.txt': 'in b.txt',
+      'empty/': '',
+    })
+  })
+
+  test('a listing is shown in its style, and hostile names in it do nothing', async () => {
+    const hostile = '<img src=x onerror="document.title=1">.txt'
+    const uri = node.addFolder({ [hostile]: 'the hostile one', 'b/c.txt': 'c' }, 'things')
+    await page.goto(`${gateway.url}${uri}/`)
+    assert.equal(await page.title(), 'things – shoal')
+    const collapse = `getComputedStyle(document.querySelector('table')).borderCollapse`
+    assert.equal(await page.evaluate(collapse), 'collapse')
+    assert.equal(await page.locator('img, script').count(), 0)
+    await page.getByRole('link', { name: 'b/' }).click()
+    await page.getByRole('link', { name: 'Parent folder' }).click()
+    await page.getByRole('link', { name: hostile }).click()
+    await page.getByText('the hostile one').waitFor()
   })
 
   test('an upload that the node refuses says so in words, and the next one runs', async () => {

@@ -6,8 +6,10 @@ import request from 'supertest'
 
 import { ShoalError } from '../../src/errors.ts'
 import { createApp } from '../../src/gateway/app.ts'
+import { formatUri } from '../../src/keys/uri.ts'
 import type { FetchOutcome } from '../../src/node.ts'
 import { silentLogger } from '../../src/runtime.ts'
+import { fakeUsk } from '../helpers/fake-keys.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 
 const BODY = 'abcdefghij'
@@ -146,7 +148,10 @@ test('every spelling of a key that people paste works as it is', async () => {
   }
 })
 
+const USK = formatUri(fakeUsk('publisher', 'doc')).replace('/doc/0', '')
+const SSK = USK.replace('USK@', 'SSK@')
 const KEYS = {
+  42: 'A'.repeat(42),
   43: 'A'.repeat(43),
   extra: 'AQEAAQ',
 }
@@ -175,11 +180,20 @@ const BAD_KEYS: readonly (readonly [string, number, RegExp | undefined])[] = [
   ['urn:eris:AAAA', 400, /urn/],
   ['freenet:', 400, /scheme/],
   ['shoal:hello', 400, /scheme/],
-  [`SSK@${KEYS[43]},${KEYS[43]},AQEAAg/doc`, 501, /SSK/],
-  [`USK@${KEYS[43]},${KEYS[43]},AQEAAg/doc/3/index.html`, 501, /USK/],
-  ['KSK@gpl.txt', 501, /KSK/],
-  ['freenet:KSK@gpl.txt', 501, /KSK/],
+  [`SSK@${KEYS[43]},${KEYS[43]},AQEAAg/doc`, 400, /public key/],
+  [SSK, 400, /document/],
+  [`${SSK}/`, 400, /document/],
+  [`${SSK}/7`, 400, /document/],
+  [`${SSK}/doc//x`, 400, /path/],
+  [`${SSK}/doc/%2e%2e/x`, 400, /path/],
+  [`${SSK.replace(/,[^,]*,/, `,${KEYS[42]},`)}/doc`, 400, /read key/],
+  [`${USK}/doc`, 400, /edition/],
+  [`${USK}/doc/`, 400, /edition/],
+  [`${USK}/doc/newest`, 400, /edition/],
+  [`${USK}/doc/01`, 400, /edition/],
+  [`${USK}/doc/2251799813685248`, 400, /edition/],
   ['KSK@', 400, /word/],
+  ['KSK@12', 400, /word/],
   ['index.htm', 404, undefined],
   ['favicon.ico', 404, undefined],
   ['x/CHK@y', 404, undefined],
@@ -200,7 +214,7 @@ for (const [key, status, detail] of BAD_KEYS) {
     const problem = response.body as { status: number; detail: string }
     assert.equal(problem.status, status)
     if (detail !== undefined) assert.match(problem.detail, detail)
-    assert.equal(node.calls.fetch.length, 0)
+    assert.deepEqual([node.calls.fetch.length, node.calls.lookUp.length], [0, 0])
   })
 }
 

@@ -134,7 +134,15 @@ test('a stream that ends early, or goes on too long, looks broken and is logged'
     const { node, server, lines } = await gateway(t)
     const stream = new Response(new Uint8Array(size)).body as ReadableStream<Uint8Array>
     const uri = node.add('x')
-    node.nextFetch = { type: 'found', size: 10, range: undefined, contentType: undefined, stream }
+    node.nextFetch = {
+      type: 'found',
+      size: 10,
+      range: undefined,
+      contentType: undefined,
+      name: undefined,
+      identity: 'x',
+      stream,
+    }
     await assert.rejects(async () => (await fetch(`${server.url}${uri}`)).arrayBuffer())
     assert.match(lines.join(), /^gateway: Error/)
     assert.ok(!lines.join().includes(uri.slice(4, 20)))

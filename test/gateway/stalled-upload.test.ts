@@ -17,15 +17,22 @@ test('uploads that stand still are ended, and give their places back', async (t)
   await once(server, 'listening')
   t.after(() => server.close())
   const { port } = server.address() as AddressInfo
-  const begin = (): Socket => {
+  await node.keys.create('me')
+  const kinds = [
+    'insert',
+    'insert?folder=1',
+    'publish?key=me&document=a',
+    'publish?key=me&document=a&folder=1',
+  ]
+  const begin = (kind: string | undefined): Socket => {
     const socket = connect(port, '127.0.0.1')
     t.after(() => socket.destroy())
     socket.write(
-      'POST /api/v1/insert HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nabc',
+      `POST /api/v1/${kind} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nabc`,
     )
     return socket
   }
-  const stalled = Array.from({ length: 16 }, begin)
+  const stalled = Array.from({ length: 16 }, (_value, i) => begin(kinds[i % kinds.length]))
   const answers = stalled.map(async (socket) => {
     const [answer] = (await once(socket, 'data')) as [Buffer]
     return answer.toString('latin1')
@@ -34,6 +41,7 @@ test('uploads that stand still are ended, and give their places back', async (t)
     assert.match(answer, /^HTTP\/1\.1 400 /)
     assert.match(answer, /E_REQUEST/)
   }
+  assert.equal(node.live.inserts, 0)
   const url = `http://127.0.0.1:${port}/api/v1/insert`
   assert.equal((await fetch(url, { method: 'POST', body: 'hello' })).status, 201)
 })

@@ -5,7 +5,9 @@ import { test } from 'node:test'
 import request from 'supertest'
 
 import { createApp } from '../../src/gateway/app.ts'
+import { formatUri } from '../../src/keys/uri.ts'
 import { silentLogger } from '../../src/runtime.ts'
+import { fakeUsk } from '../helpers/fake-keys.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 
 function gateway() {
@@ -51,6 +53,25 @@ test('pasting a URN goes to the URN', async () => {
   }
 })
 
+test('keys of all kinds are sent on to, with their paths', async () => {
+  const { agent, node } = gateway()
+  const keys = [
+    `${node.addFolder({ 'a.txt': 'x' }, 'my folder')}/b/`,
+    `${node.addFixed('blog', 'x')}/a%20b.txt`,
+    `${node.addEdition('blog', 'x')}/a/b/`,
+    node.addEdition('blog', 'x').replace(/\d+$/, 'latest'),
+    node.addEdition('blog', 'x').replace(/\d+$/, '-1'),
+    'KSK@gpl.txt',
+  ]
+  for (const key of keys) {
+    for (const pasted of [key, `http://127.0.0.1:8888/${key}?x=1#y`]) {
+      const { status, headers } = await agent.get('/').query({ key: pasted }).redirects(0)
+      assert.equal(status, 303)
+      assert.equal(headers['location'], `/${key}`)
+    }
+  }
+})
+
 const NOT_KEYS = [
   ['', 400],
   ['   ', 400],
@@ -61,7 +82,8 @@ const NOT_KEYS = [
   ['https://evil.example/x@y', 400],
   ['javascript:alert(1)', 400],
   ['SSK@abc', 400],
-  ['KSK@gpl.txt', 501],
+  ['KSK@gpl.txt//evil.example', 400],
+  [formatUri(fakeUsk('publisher', 'blog')).replace('/0', ''), 400],
 ] as const
 
 for (const [pasted, status] of NOT_KEYS) {
