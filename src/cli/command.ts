@@ -20,7 +20,7 @@ export interface Command {
   readonly summary: string
   /** What the help says besides. */
   readonly details: readonly string[]
-  /** Names of what stands beside the options, each required. */
+  /** Names of what stands beside the options, in order; one in brackets may be left out. */
   readonly operands: readonly string[]
   readonly options: Readonly<Record<string, OptionSpec>>
   /** The exit code. Throws UsageError, CommandError, ShoalError and what the system throws. */
@@ -64,7 +64,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
   const given = new Arguments(values, positionals)
   if (given.flag('help')) return given
   const missing = command.operands[positionals.length]
-  if (missing !== undefined) throw new UsageError(`${missing} is missing`)
+  if (missing?.startsWith('[') === false) throw new UsageError(`${missing} is missing`)
   const extra = positionals[command.operands.length]
   if (extra !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(extra)}`)
   return given

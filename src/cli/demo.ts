@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Arguments, Command } from './command.ts'
 import { startDemoNetwork, type DemoNetwork, type DemoNode } from './demo-network.ts'
-import { insertSamples } from './demo-samples.ts'
 import { CommandError, EXIT_DONE } from './failures.ts'
 import { untilAborted, writeLine, type Io } from './io.ts'
 import { createProgress } from './progress.ts'
@@ -89,6 +88,8 @@ async function showSamples(network: DemoNetwork, io: Io): Promise<void> {
   const first = network.nodes[0]
   const last = network.nodes.at(-1)
   if (first === undefined || last === undefined) throw new CommandError('no node is up')
+  // Loaded here, so that the other commands start without tar.
+  const { insertSamples } = await import('./demo-samples.ts')
   const samples = await insertSamples(first.gateway, io.signal)
   const lines = [
     `${network.nodes.length} nodes, one process each; nothing leaves this machine:`,

@@ -1,6 +1,6 @@
 /**
- * The gateway's HTTP API as `put`, `get`, `status` and `demo` use it. On node:http and not `fetch`:
- * an upload may last for hours before its answer begins, and `fetch` would give up on the header.
+ * The gateway's HTTP API as the commands use it. On node:http and not `fetch`: an upload may last for
+ * hours before its answer begins, and `fetch` would give up on the header.
  * @module
  */
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
@@ -15,7 +15,7 @@ export const DEFAULT_GATEWAY_HOST = '127.0.0.1'
 /** Freenet's port, so that old habits work. */
 export const DEFAULT_GATEWAY_PORT = 8888
 /** Longest JSON answer that is read, bytes; ours are below one KiB. */
-const MAX_JSON_BYTES = 65_536
+const MAX_JSON_BYTES = 1_048_576
 /** A canonical spelling takes one redirect, an edition another. */
 const MAX_REDIRECTS = 5
 
@@ -33,7 +33,7 @@ export function gatewayOf(given: Arguments): URL {
 
 interface Exchange {
   readonly gateway: URL
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   /** Path and query as they go over the wire. */
   readonly path: string
   readonly headers?: Readonly<Record<string, string | number>>
@@ -87,12 +87,25 @@ function parseJson(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** The gateway's own sentence about what went wrong, as the one line a person reads. */
-async function problemOf(response: IncomingMessage): Promise<CommandError> {
-  const { detail, title } = parseJson(await readText(response))
+/** The gateway refused: its own sentence about what went wrong, and its code where it names one. */
+export class GatewayError extends CommandError {
+  /** `E_NO_KEY`, … (spec §10); undefined for an answer that is not ours. */
+  readonly code: string | undefined
+
+  constructor(message: string, code: string | undefined) {
+    super(message)
+    this.code = code
+  }
+}
+
+async function problemOf(response: IncomingMessage): Promise<GatewayError> {
+  const { detail, title, code } = parseJson(await readText(response))
   const words = typeof detail === 'string' ? detail : title
   const status = `HTTP ${response.statusCode} ${response.statusMessage ?? ''}`.trim()
-  return new CommandError(typeof words === 'string' ? words : `the gateway answered ${status}`)
+  return new GatewayError(
+    typeof words === 'string' ? words : `the gateway answered ${status}`,
+    typeof code === 'string' ? code : undefined,
+  )
 }
 
 async function finish(exchange: Exchange, work: () => Promise<string>): Promise<string> {
@@ -104,42 +117,87 @@ async function finish(exchange: Exchange, work: () => Promise<string>): Promise<
   }
 }
 
+/** What the gateway says in JSON. */
+export interface JsonAnswer {
+  readonly text: string
+  readonly value: Readonly<Record<string, unknown>>
+  /** Where the spread can be asked for; undefined where the gateway names no such place. */
+  readonly statusPath: string | undefined
+}
+
+async function jsonAnswer(response: IncomingMessage, exchange: Exchange): Promise<JsonAnswer> {
+  const status = response.statusCode ?? 0
+  if (status < 200 || status > 299) throw await problemOf(response)
+  const text = await finish(exchange, () => readText(response))
+  const link = [response.headers['link'] ?? ''].flat().join(',')
+  const statusPath = /<(\/[^>]*)>\s*;\s*rel="?status"?/i.exec(link)?.[1]
+  return { text, value: parseJson(text), statusPath }
+}
+
+export interface JsonRequest {
+  readonly gateway: URL
+  readonly method: Exchange['method']
+  /** Path and query as they go over the wire. */
+  readonly path: string
+  readonly body?: string
+  readonly signal: AbortSignal
+}
+
+/** One request of the API. @throws GatewayError for every answer but a 2xx, CommandError. */
+export async function requestJson(request: JsonRequest): Promise<JsonAnswer> {
+  const { body, ...exchange } = request
+  const sent = open(exchange)
+  const answer = answerTo(sent, exchange)
+  sent.end(body)
+  return jsonAnswer(await answer, exchange)
+}
+
 /** GET of a JSON resource; undefined where it is not there (404). @throws CommandError. */
 export async function getJson(
   gateway: URL,
   path: string,
   signal: AbortSignal,
-): Promise<
-  { readonly text: string; readonly value: Readonly<Record<string, unknown>> } | undefined
-> {
+): Promise<JsonAnswer | undefined> {
   const exchange: Exchange = { gateway, method: 'GET', path, signal }
   const request = open(exchange)
   const answer = answerTo(request, exchange)
   request.end()
   const response = await answer
-  if (response.statusCode === 404) {
-    response.destroy()
-    return undefined
-  }
-  if (response.statusCode !== 200) throw await problemOf(response)
-  const text = await finish(exchange, () => readText(response))
-  return { text, value: parseJson(text) }
+  if (response.statusCode !== 404) return jsonAnswer(response, exchange)
+  response.destroy()
+  return undefined
 }
 
-/** GET of content: resolves when the answer begins, redirects within the gateway followed. */
+export interface Content {
+  /** The answer as it begins: its body is the caller's. */
+  readonly response: IncomingMessage
+  /** Where the redirects ended, as it went over the wire. */
+  readonly path: string
+}
+
+/** True for the path of a folder: the only one that ends with a slash. */
+export function isFolderPath(path: string): boolean {
+  return (path.split('?')[0] ?? '').endsWith('/')
+}
+
+/**
+ * GET of content: resolves when the answer begins, redirects within the gateway followed. A folder
+ * answers with its listing as JSON, whether it has an index.html or not.
+ */
 export async function getContent(
   gateway: URL,
   path: string,
   signal: AbortSignal,
-): Promise<IncomingMessage> {
+): Promise<Content> {
   let next = path
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    const exchange: Exchange = { gateway, method: 'GET', path: next, signal }
+    const headers = isFolderPath(next) ? { accept: 'application/json' } : {}
+    const exchange: Exchange = { gateway, method: 'GET', path: next, headers, signal }
     const request = open(exchange)
     const answer = answerTo(request, exchange)
     request.end()
     const response = await answer
-    if (response.statusCode === 200) return response
+    if (response.statusCode === 200) return { response, path: next }
     const location = response.headers.location
     if (location?.startsWith('/') !== true) throw await problemOf(response)
     response.destroy()
@@ -148,64 +206,60 @@ export async function getContent(
   throw new CommandError('the gateway redirects without end')
 }
 
-export interface InsertRequest {
+export interface UploadRequest {
   readonly gateway: URL
+  /** Path and query as they go over the wire. */
+  readonly path: string
   readonly source: Readable
+  /** `application/x-tar` for a folder. */
+  readonly contentType: string
   /** Exact size where it is known: sent as Content-Length. */
   readonly sizeBytes?: number
-  /** `name`, `convergent`, `urn`. */
-  readonly query: URLSearchParams
   readonly onSent: (sentBytes: number) => void
   readonly signal: AbortSignal
-}
-
-export interface Inserted {
-  readonly uri: string
-  readonly type: string
-  /** Where the spread can be asked for; undefined where the gateway names no such place. */
-  readonly statusPath: string | undefined
 }
 
 /**
  * Sends `source` to its end, never holding more than a few pieces, and resolves with the gateway's
  * 201. An answer that comes early (full, not allowed) ends the upload. @throws CommandError.
  */
-export async function insert(request: InsertRequest): Promise<Inserted> {
-  const { gateway, source, sizeBytes, query, signal } = request
-  const path = `/api/v1/insert?${query.toString()}`
+export async function upload(request: UploadRequest): Promise<JsonAnswer> {
+  const { gateway, path, source, contentType, sizeBytes, signal } = request
   const headers = {
-    'content-type': 'application/octet-stream',
+    'content-type': contentType,
+    // After "close" the gateway would hang up with its answer, and an early one be lost in the reset.
+    connection: 'keep-alive',
     ...(sizeBytes === undefined ? {} : { 'content-length': sizeBytes }),
   }
   const exchange: Exchange = { gateway, method: 'POST', path, headers, signal }
-  const upload = open(exchange)
-  const answer = answerTo(upload, exchange)
-  const faultOf = watchFaults(source, upload)
-  const sending = pipeline(source, (parts) => counted(parts, request), upload).catch(faultOf)
+  const sent = open(exchange)
+  const answer = answerTo(sent, exchange)
+  const faultOf = watchFaults(source, sent)
+  const sending = pipeline(source, (parts) => counted(parts, request), sent).catch(faultOf)
   try {
-    const response = await answer
-    if (response.statusCode !== 201) throw await problemOf(response)
-    return parseInserted(response, await finish(exchange, () => readText(response)))
+    return await jsonAnswer(await answer, exchange)
   } catch (error) {
-    upload.destroy()
+    sent.destroy()
     const fault = await sending
     throw signal.aborted ? signal.reason : (fault ?? error)
+  } finally {
+    sent.destroy()
   }
 }
 
 /** A pipeline hands one error to all its streams: the first to speak is the one at fault. */
-function watchFaults(source: Readable, upload: ClientRequest): (error: unknown) => unknown {
+function watchFaults(source: Readable, sent: ClientRequest): (error: unknown) => unknown {
   let first: Readable | ClientRequest | undefined
   const speak = (stream: Readable | ClientRequest): void => {
     first ??= stream
   }
   source.once('error', () => speak(source))
-  upload.once('error', () => speak(upload))
-  upload.once('response', () => speak(upload)) // an early answer, and then we hang up
+  sent.once('error', () => speak(sent))
+  sent.once('response', () => speak(sent)) // an early answer, and then we hang up
   return (error) => (error instanceof CommandError || first === source ? error : undefined)
 }
 
-async function* counted(parts: AsyncIterable<Buffer>, request: InsertRequest) {
+async function* counted(parts: AsyncIterable<Buffer>, request: UploadRequest) {
   let sentBytes = 0
   for await (const part of parts) {
     sentBytes += part.length
@@ -218,10 +272,9 @@ async function* counted(parts: AsyncIterable<Buffer>, request: InsertRequest) {
   }
 }
 
-function parseInserted(response: IncomingMessage, text: string): Inserted {
-  const { uri, type } = parseJson(text)
+/** The `uri` of an answer. @throws CommandError where it has none. */
+export function uriOf(answer: JsonAnswer): string {
+  const { uri } = answer.value
   if (typeof uri !== 'string') throw new CommandError('that is not the gateway of a shoal node')
-  const link = [response.headers['link'] ?? ''].flat().join(',')
-  const statusPath = /<(\/[^>]*)>\s*;\s*rel="?status"?/i.exec(link)?.[1]
-  return { uri, type: typeof type === 'string' ? type : '', statusPath }
+  return oneLine(uri)
 }

@@ -1,29 +1,41 @@
 /**
- * `shoal get`: content to stdout or into a file, as it arrives.
+ * `shoal get`: content to stdout or into a file, as it arrives; folders onto the disk.
  * @module
  */
-import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { realpath, rename, rm, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import type { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { Arguments, Command } from './command.ts'
 import { CommandError, EXIT_DONE, systemCode } from './failures.ts'
-import { GATEWAY_OPTION, gatewayOf, getContent } from './gateway-client.ts'
+import {
+  GATEWAY_OPTION,
+  gatewayOf,
+  getContent,
+  isFolderPath,
+  type Content,
+} from './gateway-client.ts'
 import type { Io } from './io.ts'
 import { parsePastedKey } from './pasted-key.ts'
 import { createProgress } from './progress.ts'
+import { fillFile, receive } from './receive.ts'
 import { formatBytes } from './values.ts'
 
 export const getCommand: Command = {
   name: 'get',
   summary: 'Fetch a key URI',
   details: [
-    'URI may be spelled as it was pasted: CHK@…, urn:eris:…, freenet:CHK@…, or the whole URL of a',
-    'gateway on this machine. FILE appears only when it is whole.',
+    'URI may be spelled as it was pasted: CHK@…, USK@…, urn:eris:…, freenet:CHK@…, or the whole URL of',
+    'a gateway on this machine. FILE appears only when it is whole. A URI that ends with a slash is a',
+    'folder: all that is in it is fetched, into DIR, or a new folder of its name.',
   ],
   operands: ['URI'],
   options: {
-    output: { type: 'string', short: 'o', value: 'FILE', help: 'write there, - for stdout' },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FILE|DIR',
+      help: 'write there, - for stdout; DIR is new or empty',
+    },
     gateway: GATEWAY_OPTION,
   },
   run: get,
@@ -34,91 +46,104 @@ async function get(given: Arguments, io: Io): Promise<number> {
   const asked = given.text('gateway') === undefined ? key.gateway : undefined
   const gateway = asked ?? gatewayOf(given)
   const output = given.text('output')
-  const fetchContent = (): Promise<IncomingMessage> => getContent(gateway, key.path, io.signal)
-  if (output !== undefined && output !== '-') {
-    await writeFile(output, (target) => receive(fetchContent, target, io))
-  } else {
-    await writeStdout(fetchContent, output === '-', io)
-  }
+  const file = output === '-' ? undefined : output
+  const ask = (): Promise<Content> => getContent(gateway, key.path, io.signal)
+  const folder =
+    file === undefined || isFolderPath(key.path)
+      ? await print(await ask(), output, io)
+      : await save(file, ask, io)
+  if (folder === undefined) return EXIT_DONE
+  if (output === '-') throw new CommandError('that is a folder: name one with -o DIR')
+  const { folderNameOf, getFolder } = await import('./get-folder.ts')
+  await getFolder({ gateway, path: folder, directory: file ?? folderNameOf(folder) }, io)
   return EXIT_DONE
 }
 
-async function writeStdout(
-  fetchContent: () => Promise<IncomingMessage>,
-  isForced: boolean,
+/** To stdout; the path in place of that where it is a folder's. */
+async function print(
+  { response, path }: Content,
+  output: string | undefined,
   io: Io,
-): Promise<void> {
-  const content = await fetchContent()
+): Promise<string | undefined> {
+  if (isFolderPath(path)) {
+    response.destroy() // the listing is asked for again when there is where to put it
+    return path
+  }
+  if (output !== undefined && output !== '-') {
+    response.destroy()
+    throw new CommandError('that is a file: leave out the slash at the end of its key')
+  }
+  await writeStdout(response, output === '-', io)
+  return undefined
+}
+
+/** Into a file, which is opened before anything is asked; the path where it is a folder's. */
+async function save(
+  file: string,
+  ask: () => Promise<Content>,
+  io: Io,
+): Promise<string | undefined> {
+  let folder: string | undefined
+  await writeFile(file, async (target) => {
+    const { response, path } = await ask()
+    if (!isFolderPath(path)) {
+      await show(response, target, io)
+      return true
+    }
+    response.destroy()
+    folder = path
+    return false
+  })
+  return folder
+}
+
+async function writeStdout(content: IncomingMessage, isForced: boolean, io: Io): Promise<void> {
   const type = content.headers['content-type'] ?? 'application/octet-stream'
   if (io.stdout.isTTY === true && !isForced && !/^text\/|json/.test(type)) {
     content.destroy()
     throw new CommandError('that is no text: name a file with -o FILE, or print it with -o -')
   }
   try {
-    await receive(() => Promise.resolve(content), io.stdout, io)
+    await show(content, io.stdout, io)
   } catch (error) {
     if (systemCode(error) !== 'EPIPE') throw error // the reader (`| head`) has all it wants
   }
 }
 
-/** Through FILE.part, so that FILE is never half a file; devices and pipes are written as they are. */
-async function writeFile(path: string, fill: (target: Writable) => Promise<void>): Promise<void> {
+/**
+ * Through FILE.part, so that FILE is never half a file; devices and pipes are written as they are.
+ * `fill` resolves with whether there is something to keep.
+ */
+async function writeFile(
+  path: string,
+  fill: (target: Writable) => Promise<boolean>,
+): Promise<void> {
   const old = await stat(path).catch(() => undefined)
-  if (old?.isDirectory()) throw new CommandError(`${path} is a folder: -o takes a file`)
-  if (old !== undefined && !old.isFile()) return fillFile(path, fill)
+  if (old?.isDirectory()) {
+    throw new CommandError(`${path} is a folder: -o takes a file (the key of a folder ends with /)`)
+  }
+  if (old !== undefined && !old.isFile()) {
+    await fillFile(path, fill)
+    return
+  }
   const target = old === undefined ? path : await realpath(path)
   const part = `${target}.part`
   try {
-    await fillFile(part, fill)
-    await rename(part, target)
-  } catch (error) {
-    await rm(part, { force: true })
-    throw error
-  }
-}
-
-async function fillFile(path: string, fill: (target: Writable) => Promise<void>): Promise<void> {
-  const file = await open(path, 'w')
-  try {
-    await fill(file.createWriteStream())
+    if (await fillFile(part, fill)) await rename(part, target)
   } finally {
-    await file.close() // the stream does so itself at its end, but not where nothing came
+    await rm(part, { force: true })
   }
 }
 
-/** True for what node:http says of a body that ends before its length; a bad disk speaks otherwise. */
-function isBrokenBody(error: unknown): boolean {
-  const code = systemCode(error) ?? ''
-  return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || code.startsWith('HPE_')
-}
-
-async function receive(
-  fetchContent: () => Promise<IncomingMessage>,
-  target: Writable,
-  io: Io,
-): Promise<void> {
+/** Receives with a line of progress. */
+async function show(content: IncomingMessage, target: Writable, io: Io): Promise<void> {
   const progress = createProgress(io.stderr, 'fetch', (done, total) =>
     total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`,
   )
-  let received = 0
-  const content = await fetchContent()
-  const length = content.headers['content-length']
-  const size = length === undefined ? undefined : Number(length)
-  async function* counted(parts: AsyncIterable<Buffer>) {
-    for await (const part of parts) {
-      received += part.length
-      progress.show(received, size)
-      yield part
-    }
-  }
   try {
-    await pipeline(content, counted, target, { end: target !== io.stdout })
-  } catch (error) {
-    if (io.signal.aborted) throw io.signal.reason
-    if (!isBrokenBody(error)) throw error
-    const whole = size === undefined ? '' : ` of ${formatBytes(size)}`
-    const words = `the content broke off after ${formatBytes(received)}${whole}: try again later`
-    throw new CommandError(words, { cause: error })
+    await receive(content, target, io, (done, total) => {
+      progress.show(done, total)
+    })
   } finally {
     progress.clear()
   }

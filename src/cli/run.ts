@@ -3,12 +3,15 @@
  * @module
  */
 import { VERSION } from '../version.ts'
+import { announceCommand } from './announce.ts'
 import { bootstrapCommand } from './bootstrap.ts'
 import { formatHelp, parseArguments, type Command } from './command.ts'
 import { demoCommand } from './demo.ts'
 import { describeFailure, EXIT_DONE, EXIT_USAGE, systemCode, UsageError } from './failures.ts'
 import { getCommand } from './get.ts'
 import { writeLine, type Io } from './io.ts'
+import { keyCommand } from './key.ts'
+import { publishCommand } from './publish.ts'
 import { putCommand } from './put.ts'
 import { startCommand } from './start.ts'
 import { statusCommand } from './status.ts'
@@ -17,6 +20,9 @@ const COMMANDS: readonly Command[] = [
   startCommand,
   putCommand,
   getCommand,
+  keyCommand,
+  publishCommand,
+  announceCommand,
   statusCommand,
   demoCommand,
   bootstrapCommand,

@@ -1,10 +1,12 @@
 /**
- * Waits until every block of an insert has the copies it wants.
+ * Waits until every block of an insert has the copies it wants, and shows how far that is.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CommandError } from './failures.ts'
 import { getJson } from './gateway-client.ts'
+import { writeLine, type Io } from './io.ts'
+import { createProgress } from './progress.ts'
 
 /** First look, then doubling: small files are done at once, big ones take minutes. */
 const FIRST_LOOK_MS = 100
@@ -31,6 +33,40 @@ export async function untilSpread(request: SpreadRequest): Promise<void> {
     request.onSpread(spread)
     if (spread.spreadBlocks >= spread.blocks) return
     await pause(delayMs, request.signal)
+  }
+}
+
+/**
+ * As `untilSpread`, with a line of progress; says once that there are no peers. `what` waits for them:
+ * `the file`.
+ */
+export async function showSpread(
+  request: Pick<SpreadRequest, 'gateway' | 'statusPath'>,
+  what: string,
+  io: Io,
+): Promise<void> {
+  const progress = createProgress(
+    io.stderr,
+    'spread',
+    (done, total) => `${done} of ${total} blocks`,
+  )
+  let toldLonely = false
+  const onSpread = ({ blocks, spreadBlocks, peers }: Spread): void => {
+    if (peers > 0 || spreadBlocks >= blocks) {
+      progress.show(spreadBlocks, blocks)
+    } else if (!toldLonely) {
+      toldLonely = true
+      progress.clear()
+      writeLine(
+        io.stderr,
+        `no peers are connected: ${what} is safe on your node and spreads when there are some; waiting (Ctrl-C stops only the waiting)`,
+      )
+    }
+  }
+  try {
+    await untilSpread({ ...request, onSpread, signal: io.signal })
+  } finally {
+    progress.clear()
   }
 }
 

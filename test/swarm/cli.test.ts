@@ -156,6 +156,12 @@ test('the demo prints URLs that work, and leaves nothing behind', async () => {
   const picture = await fetch(urlOf('picture'))
   assert.equal(picture.headers.get('content-type'), 'image/jpeg')
   await picture.arrayBuffer()
+  const site = await fetch(urlOf('site'))
+  assert.match(site.url, /\/USK@[^/]+\/site\/0\/$/)
+  assert.match(await site.text(), /<video src="shoal\.webm"/)
+  const shown = await fetch(`${site.url}shoal.jpg`)
+  assert.equal(shown.headers.get('content-type'), 'image/jpeg')
+  await shown.arrayBuffer()
 
   demo.child.kill('SIGINT')
   assert.equal(await demo.ended, 0, demo.stderr())

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
 
+import { folderNameOf } from '../../src/cli/get-folder.ts'
 import { runCli, scriptGateway, sendJson, type ScriptedGateway } from '../helpers/cli-io.ts'
 
 const BIG = Buffer.alloc(2_000_000, 'shoal')
@@ -157,4 +158,189 @@ test('status is a table for people and JSON for programs', async () => {
     'store     1.5 KiB of 1 GiB, 3 blocks',
     'outbox    2 blocks still spreading',
   ])
+})
+
+/** A gateway with a site: paths of files and their content, listings made of them. */
+async function siteGateway(files: Readonly<Record<string, string>>): Promise<ScriptedGateway> {
+  return scriptGateway((request, response) => {
+    const url = decodeURIComponent(request.url ?? '')
+    if (url.startsWith('/USK@a,b,c/site/0')) {
+      response.writeHead(307, { location: url.replace('/0', '/1') }).end()
+    } else if (url === '/USK@a,b,c/site/1') {
+      response.writeHead(301, { location: `${url}/` }).end()
+    } else if (url.endsWith('/')) {
+      assert.equal(request.headers.accept, 'application/json')
+      sendJson(response, 200, {
+        entries: entriesBelow(files, url.replace(/^\/.*?\/site\/1\//, '')),
+      })
+    } else {
+      const content = files[url.replace(/^\/.*?\/site\/1\//, '')]
+      if (content === undefined) sendJson(response, 404, { detail: 'Nobody has it.' })
+      else response.writeHead(200, { 'content-length': Buffer.byteLength(content) }).end(content)
+    }
+  })
+}
+
+function entriesBelow(files: Readonly<Record<string, string>>, prefix: string): object[] {
+  const below = Object.keys(files).filter((path) => path.startsWith(prefix) && path !== prefix)
+  const names = new Set(below.map((path) => path.slice(prefix.length).replace(/(?<=\/).*/, '')))
+  return [...names].map((name) =>
+    name.endsWith('/')
+      ? { name: name.slice(0, -1), type: 'folder', size: 0 }
+      : { name, type: 'file', size: files[prefix + name]?.length },
+  )
+}
+
+const SITE = {
+  'index.html': '<h1>hello</h1>',
+  'pictures/a b.jpg': 'jpg',
+  'pictures/deep/100%.txt': 'percent',
+  'pictures/empty/': '',
+  'x.part': 'not a part',
+}
+
+async function filesIn(directory: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {}
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    const name = path.slice(directory.length + 1)
+    if (entry.isFile()) found[name] = await readFile(path, 'utf8')
+    else if ((await readdir(path)).length === 0) found[`${name}/`] = ''
+  }
+  return found
+}
+
+test('a folder is fetched whole, by its newest edition, with or without its slash', async () => {
+  const site = await siteGateway(SITE)
+  for (const key of ['USK@a,b,c/site/0/', 'USK@a,b,c/site/0', 'USK@a,b,c/site/1/']) {
+    const directory = join(folder, 'fetched')
+    const { exit, stdout, stderr } = await runCli([
+      'get',
+      key,
+      '-o',
+      directory,
+      '--gateway',
+      site.url,
+    ])
+    assert.deepEqual([exit, stdout, stderr], [0, '', `4 files, 34 B in ${directory}\n`])
+    assert.deepEqual(await filesIn(directory), SITE)
+    assert.ok(!(await readdir(folder)).includes('fetched.part'))
+    await rm(directory, { recursive: true })
+  }
+  await site.close()
+})
+
+test('a folder takes an empty folder, and neither a full one, a file nor stdout', async () => {
+  const site = await siteGateway(SITE)
+  const [empty, full, file] = ['empty', 'full', 'file'].map((name) => join(folder, name))
+  await mkdir(empty ?? '')
+  await mkdir(join(full ?? '', 'x'), { recursive: true })
+  await writeFile(file ?? '', 'kept')
+  const to = (output = '') =>
+    runCli(['get', 'USK@a,b,c/site/1/', '-o', output, '--gateway', site.url])
+  assert.equal((await to(empty)).exit, 0)
+  assert.match((await to(full)).stderr, /full exists and is not empty/)
+  assert.match((await to(empty)).stderr, /exists and is not empty/)
+  assert.match((await to(file)).stderr, /ENOTDIR/)
+  assert.match((await to('-')).stderr, /that is a folder: name one with -o DIR/)
+  assert.equal(await readFile(file ?? '', 'utf8'), 'kept')
+  await site.close()
+})
+
+test('what is missing in a folder is named, and what came before it stays', async () => {
+  const entries = [
+    { name: 'a', type: 'file', size: 1 },
+    { name: 'gone', type: 'file', size: 1 },
+  ]
+  const site = await scriptGateway((request, response) => {
+    if (request.url?.endsWith('/')) sendJson(response, 200, { entries })
+    else if (request.url?.endsWith('/a')) response.end('a')
+    else sendJson(response, 404, { detail: 'Nobody has it.' })
+  })
+  const directory = join(folder, 'partial')
+  const { exit, stderr } = await runCli(['get', 'KSK@w/', '-o', directory, '--gateway', site.url])
+  await site.close()
+  assert.deepEqual([exit, stderr], [1, 'shoal get: "gone": Nobody has it.\n'])
+  assert.deepEqual(await filesIn(directory), { a: 'a' })
+})
+
+const HOSTILE: readonly (readonly [what: string, body: object | string, words: RegExp])[] = [
+  ['a parent', { entries: [{ name: '..', type: 'folder', size: 0 }] }, /holds the name "\.\."/],
+  ['a path', { entries: [{ name: 'a/../../b', type: 'file', size: 0 }] }, /has a slash/],
+  ['a backslash', { entries: [{ name: '..\\b', type: 'file', size: 0 }] }, /has a slash/],
+  ['an escape', { entries: [{ name: '\u001b[2J', type: 'file', size: 0 }] }, /"\\u001b\[2J"/],
+  ['no name', { entries: [{ name: '', type: 'file', size: 0 }] }, /is empty/],
+  ['a number for a name', { entries: [{ name: 1, type: 'file', size: 0 }] }, /is no listing/],
+  ['another type', { entries: [{ name: 'a', type: 'link', size: 0 }] }, /is no listing/],
+  ['no entries', { entries: 'many' }, /is no listing/],
+  ['no object', 'null', /is no listing/],
+  ['half a listing', '{"entries":[', /is no listing/],
+  [
+    'a name twice',
+    {
+      entries: [
+        { name: 'a', type: 'folder', size: 0 },
+        { name: 'a', type: 'folder', size: 0 },
+      ],
+    },
+    /EEXIST/,
+  ],
+]
+
+for (const [what, body, words] of HOSTILE) {
+  test(`a listing with ${what} writes nothing elsewhere`, async () => {
+    const site = await scriptGateway((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(typeof body === 'string' ? body : JSON.stringify(body))
+    })
+    const outside = await mkdtemp(join(folder, 'hostile-'))
+    const directory = join(outside, 'dir')
+    const { exit, stderr } = await runCli(['get', 'KSK@w/', '-o', directory, '--gateway', site.url])
+    await site.close()
+    assert.equal(exit, 1)
+    assert.match(stderr, words)
+    assert.deepEqual(await readdir(outside), ['dir'])
+  })
+}
+
+test('a folder that holds itself ends at the depth that nobody inserts', async () => {
+  const entries = [{ name: 'a', type: 'folder', size: 0 }]
+  const site = await scriptGateway((_request, response) => {
+    sendJson(response, 200, { entries })
+  })
+  const argv = ['get', 'KSK@w/', '-o', join(folder, 'endless'), '--gateway', site.url]
+  const { exit, stderr } = await runCli(argv)
+  await site.close()
+  assert.equal(exit, 1)
+  assert.match(stderr, /lies over 64 folders deep/)
+})
+
+test('a page in place of a listing is told', async () => {
+  const site = await scriptGateway((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>')
+  })
+  const argv = ['get', 'KSK@w/', '-o', join(folder, 'page'), '--gateway', site.url]
+  const { exit, stderr } = await runCli(argv)
+  await site.close()
+  assert.deepEqual(
+    [exit, stderr],
+    [1, 'shoal get: the gateway does not tell what is in this folder\n'],
+  )
+})
+
+test('a folder is called by its last name, and a name that is none of a file becomes "folder"', () => {
+  for (const [path, name] of [
+    ['/CHK@a,b,c/photos/', 'photos'],
+    ['/CHK@a,b,c/photos/2024%20May/', '2024 May'],
+    ['/CHK@a,b,c/', 'folder'],
+    ['/freenet:USK@a,b,c/site/3/', 'site'],
+    ['/USK%40a,b,c/site/3/sub/', 'sub'],
+    ['/SSK@a,b,c/doc/', 'doc'],
+    ['/KSK@word/', 'word'],
+    ['/CHK@a,b,c/%2e%2e/', 'folder'],
+    ['/CHK@a,b,c/a%2fb/', 'folder'],
+    ['/CHK@a,b,c/%ff/', '%ff'],
+  ] as const) {
+    assert.equal(folderNameOf(path), name, path)
+  }
 })

@@ -1,7 +1,7 @@
 /** @module */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test'
 
 import { Interruption } from '../../src/cli/failures.ts'
 import { runCli, scriptGateway, sendJson } from '../helpers/cli-io.ts'
+import { untar } from '../helpers/untar.ts'
 
 const URI = 'CHK@a,b,c/film.webm'
 const LINK = { link: '</api/v1/inserts/7>; rel="status"' }
@@ -201,4 +202,149 @@ test('Ctrl-C while waiting for the spread ends the waiting', async () => {
   await gateway.close()
   assert.deepEqual([exit, stdout], [1, `${URI}\n`])
   assert.match(stderr, /shoal put: interrupted\n$/)
+})
+
+test('a word is printed as its key, with a warning on stderr', async () => {
+  const { path } = await fileOf('word.txt', 10)
+  const gateway = await scriptGateway(async (request, response) => {
+    await hashOf(request)
+    sendJson(response, 201, { uri: 'KSK@my%20word', warning: 'anyone' })
+  })
+  const argv = ['put', path, '--word', 'my word', '--gateway', gateway.url]
+  const { exit, stdout, stderr } = await runCli(argv)
+  await gateway.close()
+  assert.deepEqual([exit, stdout], [0, 'KSK@my%20word\n'])
+  assert.equal(stderr, 'warning: anyone may write to KSK@my%20word\n')
+  assert.deepEqual(gateway.requests, ['POST /api/v1/insert?name=word.txt&word=my+word'])
+})
+
+async function siteAt(name: string): Promise<string> {
+  const site = join(folder, name)
+  await mkdir(join(site, 'pictures'), { recursive: true })
+  await writeFile(join(site, 'index.html'), '<h1>hello</h1>')
+  await writeFile(join(site, 'pictures', 'a.jpg'), Buffer.alloc(700_000, 'jpg'))
+  return site
+}
+
+test('a folder goes as one tar stream, and its URI is all that is printed', async () => {
+  const site = await siteAt('my site')
+  let seen: unknown
+  const gateway = await scriptGateway(async (request, response) => {
+    const { 'content-type': type, 'content-length': length } = request.headers
+    const entries = await untar(request)
+    seen = [type, length, entries.map(({ path, content }) => [path, content.length])]
+    sendJson(response, 201, { uri: 'CHK@a,b,c/my%20site/', size: 700_014, files: 2 })
+  })
+  const { exit, stdout, stderr } = await runCli(['put', site, '--gateway', gateway.url])
+  await runCli(['put', `${site}/`, '--name', 'x', '--convergent', '--gateway', gateway.url])
+  await gateway.close()
+  assert.deepEqual([exit, stdout, stderr], [0, 'CHK@a,b,c/my%20site/\n', ''])
+  const entries = [
+    ['index.html', 14],
+    ['pictures/', 0],
+    ['pictures/a.jpg', 700_000],
+  ]
+  assert.deepEqual(seen, ['application/x-tar', undefined, entries])
+  assert.deepEqual(gateway.requests, [
+    'POST /api/v1/insert?folder=1&name=my+site',
+    'POST /api/v1/insert?folder=1&name=x&convergent=1',
+  ])
+})
+
+test('a link to a folder is a folder, and "." is called by its real name', async () => {
+  const site = await siteAt('real')
+  const link = join(folder, 'link-to-real')
+  await symlink(site, link)
+  const gateway = await scriptGateway(async (request, response) => {
+    assert.equal((await untar(request)).length, 3)
+    sendJson(response, 201, { uri: URI })
+  })
+  for (const path of [link, join(site, '.'), join(site, 'pictures', '..')]) {
+    assert.equal((await runCli(['put', path, '--gateway', gateway.url])).exit, 0)
+  }
+  await gateway.close()
+  assert.deepEqual(gateway.requests, [
+    'POST /api/v1/insert?folder=1&name=link-to-real',
+    'POST /api/v1/insert?folder=1&name=real',
+    'POST /api/v1/insert?folder=1&name=real',
+  ])
+})
+
+test('progress of a folder counts the bytes of its files', async () => {
+  const site = await siteAt('progress')
+  const gateway = await scriptGateway(async (request, response) => {
+    await untar(request)
+    sendJson(response, 201, { uri: URI })
+  })
+  const argv = ['put', site, '--gateway', gateway.url]
+  const { stderr } = await runCli(argv, { terminal: 'stderr' })
+  await gateway.close()
+  assert.match(stderr, /upload \[#{24}\] 100 % 683\.6 KiB of 683\.6 KiB/)
+  assert.ok(stderr.endsWith('\r\u001b[K'))
+})
+
+test('a folder with a link in it is refused before anything is sent, or goes without it', async () => {
+  const site = await siteAt('linked')
+  await symlink('index.html', join(site, 'home.html'))
+  const gateway = await scriptGateway(async (request, response) => {
+    assert.equal((await untar(request)).length, 3)
+    sendJson(response, 201, { uri: URI })
+  })
+  const refused = await runCli(['put', site, '--gateway', gateway.url])
+  assert.deepEqual([refused.exit, refused.stdout], [1, ''])
+  assert.match(
+    refused.stderr,
+    /^cannot be inserted: "home\.html" is a symbolic link\nshoal put: .*nothing was sent.*\n$/,
+  )
+  assert.deepEqual(gateway.requests, [])
+  const left = await runCli(['put', site, '--skip-unreadable', '--gateway', gateway.url])
+  await gateway.close()
+  assert.deepEqual([left.exit, left.stdout], [0, `${URI}\n`])
+  assert.equal(left.stderr, 'left out: "home.html" is a symbolic link\n')
+})
+
+test('a file that goes away while the folder is sent breaks the upload off', async () => {
+  const site = await siteAt('vanishing')
+  await writeFile(join(site, 'z-last.txt'), 'z')
+  let isWhole: boolean | undefined
+  const gateway = await scriptGateway(async (request) => {
+    request.once('data', () => void rm(join(site, 'z-last.txt')))
+    isWhole = await hashOf(request).then(
+      () => true,
+      () => false,
+    )
+  })
+  const { exit, stdout, stderr } = await runCli(['put', site, '--gateway', gateway.url])
+  await gateway.close()
+  assert.deepEqual([exit, stdout], [1, ''])
+  assert.match(stderr, /^shoal put: .*(z-last\.txt|the folder changed).*nothing was inserted\n$/)
+  assert.notEqual(isWhole, true)
+})
+
+test('an early answer to a folder ends it with the gateway’s words, every time', async () => {
+  const site = await siteAt('early')
+  await writeFile(join(site, 'big'), Buffer.alloc(5_000_000))
+  const gateway = await scriptGateway((request, response) => {
+    // else Node's server hangs up at once, and the reset may overtake the answer
+    assert.equal(request.headers.connection, 'keep-alive')
+    sendJson(response, 400, { detail: 'The folder is no good.', code: 'E_FOLDER' })
+  })
+  for (let time = 0; time < 20; time++) {
+    const { exit, stderr } = await runCli(['put', site, '--gateway', gateway.url])
+    assert.deepEqual([exit, stderr], [1, 'shoal put: The folder is no good.\n'])
+  }
+  await gateway.close()
+})
+
+test('options that exclude each other are usage errors', async () => {
+  const { path } = await fileOf('usage.txt', 1)
+  for (const [argv, words] of [
+    [['put', folder, '--urn'], /--urn: takes one file, not the folder/],
+    [['put', path, '--urn', '--word', 'w'], /--word: /],
+    [['put', path, '--word', ''], /--word: a word/],
+  ] as const) {
+    const { exit, stdout, stderr } = await runCli(argv)
+    assert.deepEqual([exit, stdout], [2, ''], stderr)
+    assert.match(stderr, words)
+  }
 })

@@ -8,7 +8,17 @@ import { ShoalError } from '../../src/errors.ts'
 import { NODE_FLAGS } from '../../src/cli/package-root.ts'
 import { runCli } from '../helpers/cli-io.ts'
 
-const COMMANDS = ['start', 'put', 'get', 'status', 'demo', 'bootstrap']
+const COMMANDS = [
+  'start',
+  'put',
+  'get',
+  'key',
+  'publish',
+  'announce',
+  'status',
+  'demo',
+  'bootstrap',
+]
 
 test('help names every command, and every command has help of its own', async () => {
   const overview = await runCli(['--help'])
@@ -55,7 +65,7 @@ const WRONG: readonly (readonly [argv: readonly string[], words: RegExp])[] = [
   [['bootstrap', '--port', '-1'], /--port/],
   [['put'], /PATH is missing/],
   [['put', 'a', 'b'], /unexpected argument "b"/],
-  [['put', '.'], /PATH: one file, not the folder "\."/],
+  [['put', '.', '--urn'], /--urn: takes one file, not the folder "\."/],
   [['put', 'a', '--urn', '--name', 'b'], /--name/],
   [['put', 'a', '--gateway', 'ftp://a'], /--gateway/],
   [['get'], /URI is missing/],

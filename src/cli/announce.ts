@@ -1,0 +1,39 @@
+/**
+ * `shoal announce`: hands out the newest edition of somebody's document again; needs no secret.
+ * @module
+ */
+import type { Arguments, Command } from './command.ts'
+import { EXIT_DONE } from './failures.ts'
+import { GATEWAY_OPTION, gatewayOf, requestJson, uriOf } from './gateway-client.ts'
+import { writeLine, type Io } from './io.ts'
+import { parsePastedKey } from './pasted-key.ts'
+import { showSpread } from './spread.ts'
+
+export const announceCommand: Command = {
+  name: 'announce',
+  summary: 'Keep a name alive: insert its newest edition again',
+  details: [
+    'Anyone who has the key may do that, the publisher need not be there. It renews what says which',
+    'edition is the newest, not the files. Prints the key with that edition.',
+  ],
+  operands: ['USK'],
+  options: {
+    'no-wait': { type: 'boolean', help: 'end as soon as the key is printed' },
+    gateway: GATEWAY_OPTION,
+  },
+  run: announce,
+}
+
+async function announce(given: Arguments, io: Io): Promise<number> {
+  const key = parsePastedKey(given.operand(0))
+  const asked = given.text('gateway') === undefined ? key.gateway : undefined
+  const gateway = asked ?? gatewayOf(given)
+  const query = new URLSearchParams({ uri: key.path.slice(1) })
+  const path = `/api/v1/announce?${query.toString()}`
+  const announced = await requestJson({ gateway, method: 'POST', path, signal: io.signal })
+  writeLine(io.stdout, uriOf(announced))
+  const { statusPath } = announced
+  if (given.flag('no-wait') || statusPath === undefined) return EXIT_DONE
+  await showSpread({ gateway, statusPath }, 'the name', io)
+  return EXIT_DONE
+}

@@ -1,0 +1,168 @@
+/**
+ * A whole folder of the network onto disk, one listing and one file after the other.
+ * @module
+ */
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { nameFault } from '../keys/names.ts'
+import type { FolderEntry } from '../node-types.ts'
+import { CommandError, systemCode } from './failures.ts'
+import { getContent, isFolderPath, type Content } from './gateway-client.ts'
+import { oneLine, writeLine, type Io } from './io.ts'
+import { readListing } from './listing.ts'
+import { createProgress, type Progress } from './progress.ts'
+import { fillFile, receive } from './receive.ts'
+import { formatBytes } from './values.ts'
+
+/** As deep as a node inserts them: deeper ones were made to have no end. */
+const MAX_DEPTH = 64
+/** Sub-folders that were listed and are still to be fetched: each takes a little memory. */
+const MAX_WAITING_FOLDERS = 100_000
+const FALLBACK_NAME = 'folder'
+
+export interface FolderRequest {
+  readonly gateway: URL
+  /** Of the folder, percent-encoded, with its slash at the end. */
+  readonly path: string
+  /** Does not exist yet or is empty, so that no link in it leads elsewhere. */
+  readonly directory: string
+}
+
+/** Names below the outermost folder, each checked. */
+type Names = readonly string[]
+
+/** The name that a folder's path gives it; the document's where it ends with an edition. */
+export function folderNameOf(path: string): string {
+  const [first = '', ...parts] = path.split('/').filter((part) => part !== '')
+  const names = parts.map(decode)
+  const scheme = /^(?:freenet:|shoal:)?([A-Z]+)@/.exec(decode(first))
+  if (scheme?.[1] === 'USK') names.splice(1, 1)
+  if (scheme?.[1] === 'KSK') names.unshift(decode(first).slice(scheme[0].length))
+  const name = names.at(-1) ?? ''
+  return nameFault(name) === undefined ? name : FALLBACK_NAME
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+/**
+ * Fetches everything below the folder. Each file appears when it is whole. At the first thing that
+ * fails it ends, and what is there stays. @throws CommandError naming that thing.
+ */
+export async function getFolder(request: FolderRequest, io: Io): Promise<void> {
+  await makeEmpty(request.directory)
+  const fetching = new FolderFetch(request, io)
+  try {
+    await fetching.run()
+  } finally {
+    await fetching.close()
+  }
+}
+
+async function makeEmpty(directory: string): Promise<void> {
+  try {
+    await mkdir(directory)
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error
+    if ((await readdir(directory)).length === 0) return
+    throw new CommandError(`${directory} exists and is not empty: name another folder with -o DIR`)
+  }
+}
+
+class FolderFetch {
+  readonly #request: FolderRequest
+  readonly #io: Io
+  readonly #progress: Progress
+  /** The file that is on its way, beside the folder: in it, any name may be one of its own. */
+  readonly #part: string
+  readonly #waiting: Names[] = [[]]
+  #files = 0
+  #bytes = 0
+
+  constructor(request: FolderRequest, io: Io) {
+    this.#request = request
+    this.#io = io
+    this.#part = `${resolve(request.directory)}.part`
+    this.#progress = createProgress(io.stderr, 'fetch', (bytes) => this.#amount(bytes))
+  }
+
+  async run(): Promise<void> {
+    for (let names = this.#waiting.pop(); names !== undefined; names = this.#waiting.pop()) {
+      const folder = names
+      for (const entry of await this.#named(folder, () => this.#list(folder))) {
+        const below = [...folder, entry.name]
+        await this.#named(below, () => this.#take(below, entry.type))
+      }
+    }
+    this.#progress.clear()
+    const amount = this.#amount(this.#bytes)
+    writeLine(this.#io.stderr, `${amount} in ${oneLine(this.#request.directory)}`)
+  }
+
+  #amount(bytes: number): string {
+    return `${this.#files} file${this.#files === 1 ? '' : 's'}, ${formatBytes(bytes)}`
+  }
+
+  async close(): Promise<void> {
+    this.#progress.clear()
+    await rm(this.#part, { force: true })
+  }
+
+  /** Failures of the network say what they concern; the disk's name it anyway. */
+  async #named<T>(names: Names, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof CommandError) || names.length === 0) throw error
+      const what = oneLine(JSON.stringify(names.join('/')))
+      throw new CommandError(`${what}: ${error.message}`, { cause: error })
+    }
+  }
+
+  async #list(names: Names): Promise<readonly FolderEntry[]> {
+    return readListing((await this.#ask(names, 'folder')).response)
+  }
+
+  async #take(names: Names, type: FolderEntry['type']): Promise<void> {
+    if (names.length > MAX_DEPTH) throw new CommandError(`lies over ${MAX_DEPTH} folders deep`)
+    const target = join(this.#request.directory, ...names)
+    if (type === 'file') {
+      await this.#takeFile(names, target)
+      return
+    }
+    if (this.#waiting.length >= MAX_WAITING_FOLDERS) throw new CommandError('too many folders')
+    await mkdir(target) // fails where a disk without capitals knows the name already
+    this.#waiting.push(names)
+  }
+
+  async #takeFile(names: Names, target: string): Promise<void> {
+    const before = this.#bytes
+    await fillFile(this.#part, async (part) => {
+      const { response } = await this.#ask(names, 'file')
+      await receive(response, part, this.#io, (received) => {
+        this.#bytes = before + received
+        this.#progress.show(this.#bytes, undefined)
+      })
+    })
+    if ((await lstat(target).catch(() => undefined)) !== undefined) {
+      throw new CommandError(`${target} exists already`)
+    }
+    await rename(this.#part, target)
+    this.#files++
+  }
+
+  async #ask(names: Names, type: FolderEntry['type']): Promise<Content> {
+    const { gateway, path } = this.#request
+    const below = names.map(encodeURIComponent).join('/')
+    const slash = type === 'folder' && below !== '' ? '/' : ''
+    const content = await getContent(gateway, `${path}${below}${slash}`, this.#io.signal)
+    if (isFolderPath(content.path) === (type === 'folder')) return content
+    content.response.destroy()
+    throw new CommandError(`is no ${type}, as the listing says`)
+  }
+}
