@@ -5,17 +5,29 @@
 export { ERROR_CODES, ShoalError, isShoalError } from './errors.ts'
 export type { ErrorCode } from './errors.ts'
 export { formatUri, formatUrn, parseUri } from './keys/uri.ts'
-export type { ContentUri, ShoalUri } from './keys/uri.ts'
+export type { ContentUri, KskUri, Path, ShoalUri, SskUri, UskUri } from './keys/uri.ts'
 export { createNode } from './node.ts'
 export type {
   ByteRange,
   FetchOptions,
   FetchOutcome,
+  FolderEntry,
+  FolderItem,
+  FolderItems,
+  InsertFolderOptions,
+  InsertFolderResult,
   InsertOptions,
   InsertResult,
   InsertStatus,
+  LookUpOptions,
+  LookUpOutcome,
   Node,
   NodeStatus,
+  PublishOptions,
+  PublishResult,
+  PublishSource,
+  PublisherKey,
+  PublisherKeys,
   RequestedRange,
 } from './node.ts'
 export type { ConnectOptions, NodeOptions, Parts } from './options.ts'
