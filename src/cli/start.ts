@@ -82,7 +82,9 @@ async function start(given: Arguments, io: Io): Promise<number> {
   const host = parseListenAddress('--host', given.text('host') ?? DEFAULT_GATEWAY_HOST)
   const logger = createLogger(io.stderr)
   if (!isLoopback(host)) {
-    logger.warn(`--host ${host}: whoever reaches this address can use the gateway`)
+    logger.warn(
+      `--host ${host}: whoever reaches this address can use the gateway and your publisher keys`,
+    )
   }
   // Loaded here, so that the other commands start without RocksDB and sodium.
   const { startNode } = await import('./start-node.ts')
