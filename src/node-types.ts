@@ -211,7 +211,7 @@ export interface Node {
   /**
    * Inserts as `insert` does and puts it under a publisher's name. With peers it resolves when the
    * edition is known to be this one's. Throws E_NO_KEY, E_NAME, E_FOLDER, E_COLLISION (an SSK or KSK
-   * that exists) besides.
+   * that exists), E_FADED (blocks of the last publication are gone: the same again sends all) besides.
    */
   publish(source: PublishSource, options: PublishOptions): Promise<PublishResult>
   readonly keys: PublisherKeys

@@ -90,7 +90,7 @@ export async function createNode(options: NodeOptions = {}): Promise<Node> {
     })
     const keyring = await openKeyring({ dataDir })
     await driver.open()
-    return new RunningNode({ resolved, store, driver, clock, keyring })
+    return new RunningNode({ resolved, store, driver, clock, rng, keyring })
   } catch (error) {
     await store.blocks.close()
     throw error
@@ -143,9 +143,10 @@ class RunningNode implements Node {
     store: StorePair
     driver: Driver
     clock: Clock
+    rng: Rng
     keyring: Keyring
   }) {
-    const { resolved, store, driver, clock, keyring } = parts
+    const { resolved, store, driver, clock, rng, keyring } = parts
     this.#resolved = resolved
     this.#store = store
     this.#driver = driver
@@ -173,6 +174,10 @@ class RunningNode implements Node {
       keywords,
       keyring,
       today: () => Math.floor(Date.now() / DAY_MS),
+      networkName: resolved.network,
+      rng,
+      askOthers: async (address, signal) =>
+        (await driver.fetch(address, { homes: homesOf(false), freshness: 2, signal })).type,
     })
     this.#spreader = new Spreader({
       outbox: store.outbox,

@@ -39,8 +39,19 @@ export function describeFailure(error: unknown): { readonly text: string; readon
     return { text, exit: EXIT_FAILED }
   }
   const expected = error instanceof CommandError || error instanceof Interruption || 'code' in error
-  const text = expected ? oneLine(error.message) : (error.stack ?? error.message)
-  return { text, exit: EXIT_FAILED }
+  if (!expected) return { text: error.stack ?? error.message, exit: EXIT_FAILED }
+  const code = codeOf(error)
+  return {
+    text: `${oneLine(error.message)}${code === undefined ? '' : ` (${code})`}`,
+    exit: EXIT_FAILED,
+  }
+}
+
+/** Our own code (spec §10) of an error or of what it wraps: the word that the manual can be searched for. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const code = systemCode(error)
+  return code?.startsWith('E_') === true ? code : codeOf(error.cause)
 }
 
 /** The one system library that RocksDB's prebuilt binary needs and slim images lack. */

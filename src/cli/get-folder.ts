@@ -16,8 +16,10 @@ import { formatBytes } from './values.ts'
 
 /** As deep as a node inserts them: deeper ones were made to have no end. */
 const MAX_DEPTH = 64
-/** Sub-folders that were listed and are still to be fetched: each takes a little memory. */
-const MAX_WAITING_FOLDERS = 100_000
+/** Folders beyond one for each file: a few blocks can claim any number of empty ones. */
+const MAX_SPARE_FOLDERS = 20_000
+/** Folders in all. */
+const MAX_FOLDERS = 1_000_000
 const FALLBACK_NAME = 'folder'
 
 export interface FolderRequest {
@@ -81,6 +83,7 @@ class FolderFetch {
   /** The file that is on its way, beside the folder: in it, any name may be one of its own. */
   readonly #part: string
   readonly #waiting: Names[] = [[]]
+  #folders = 0
   #files = 0
   #bytes = 0
 
@@ -135,7 +138,8 @@ class FolderFetch {
       await this.#takeFile(names, target)
       return
     }
-    if (this.#waiting.length >= MAX_WAITING_FOLDERS) throw new CommandError('too many folders')
+    const most = Math.min(MAX_FOLDERS, MAX_SPARE_FOLDERS + this.#files)
+    if (++this.#folders > most) throw new CommandError(`there are over ${most} folders in it`)
     await mkdir(target) // fails where a disk without capitals knows the name already
     this.#waiting.push(names)
   }
@@ -160,7 +164,9 @@ class FolderFetch {
     const { gateway, path } = this.#request
     const below = names.map(encodeURIComponent).join('/')
     const slash = type === 'folder' && below !== '' ? '/' : ''
-    const content = await getContent(gateway, `${path}${below}${slash}`, this.#io.signal)
+    // all of one edition, also when the next one comes meanwhile
+    const target = `${path}${below}${slash}?pinned`
+    const content = await getContent(gateway, target, this.#io.signal)
     if (isFolderPath(content.path) === (type === 'folder')) return content
     content.response.destroy()
     throw new CommandError(`is no ${type}, as the listing says`)

@@ -45,11 +45,7 @@ async function publish(given: Arguments, io: Io): Promise<number> {
   if (document === undefined || document === '') {
     throw new UsageError('--document is missing: PATH has no name to take in its place')
   }
-  const rules = { isSkipping: given.flag('skip-unreadable') }
-  const source = await openSource(path, rules, io)
-  const query = queryOf(given, { key, document }, source)
-  const to = { gateway, path: `/api/v1/publish?${query.toString()}` }
-  const published = await sendSource(source, to, io).catch((error: unknown) => {
+  const published = await send(given, { key, document }, io).catch((error: unknown) => {
     throw withHint(error, key)
   })
   writeLine(io.stdout, uriOf(published))
@@ -60,11 +56,31 @@ async function publish(given: Arguments, io: Io): Promise<number> {
   return EXIT_DONE
 }
 
-function queryOf(
-  given: Arguments,
-  under: { readonly key: string; readonly document: string },
-  { isFolder }: Source,
-): URLSearchParams {
+/** A second time where the first one has found that everything must be sent. */
+async function send(given: Arguments, under: Under, io: Io): Promise<JsonAnswer> {
+  const open = (): Promise<Source> =>
+    openSource(given.operand(1), { isSkipping: given.flag('skip-unreadable') }, io)
+  const source = await open()
+  const query = queryOf(given, under, source)
+  const to = { gateway: gatewayOf(given), path: `/api/v1/publish?${query.toString()}` }
+  try {
+    return await sendSource(source, to, io)
+  } catch (error) {
+    const isFaded = error instanceof GatewayError && error.code === 'E_FADED'
+    // of what comes from a pipe the beginning is gone
+    if (!isFaded || source.sizeBytes === undefined) throw error
+  }
+  const words = 'parts of what was published before are gone from the network'
+  writeLine(io.stderr, `${words}: everything is sent again`)
+  return sendSource(await open(), to, io)
+}
+
+interface Under {
+  readonly key: string
+  readonly document: string
+}
+
+function queryOf(given: Arguments, under: Under, { isFolder }: Source): URLSearchParams {
   const query = new URLSearchParams({ ...under })
   if (given.flag('fixed')) query.set('fixed', '1')
   // The type of a file comes from its own name, which the document's need not resemble.
@@ -89,7 +105,7 @@ function remarksOn({ value }: JsonAnswer, isFixed: boolean): readonly string[] {
   )
   if (confirmed !== false) return lost
   const open = isFixed
-    ? 'no peers yet: whether another machine published this document is found out when there are some'
-    : `no peers yet: whether another machine took edition ${Number(edition)} is found out when there are some`
+    ? 'not confirmed yet: whether another machine published this document is not known'
+    : `not confirmed yet: the node looks later whether another machine took edition ${Number(edition)}`
   return [...lost, open]
 }

@@ -2,7 +2,7 @@
  * What `put` and `publish` send: a file, stdin or a folder, with its progress.
  * @module
  */
-import { open } from 'node:fs/promises'
+import { open, stat as statOf } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { OptionSpec } from './command.ts'
@@ -46,6 +46,10 @@ export interface SourceRules {
  */
 export async function openSource(path: string, rules: SourceRules, io: Io): Promise<Source> {
   if (path === '-') return { isFolder: false, sizeBytes: undefined, open: () => io.stdin }
+  // opening a pipe that nobody writes to would hang, beyond the reach of Ctrl-C; the shell's own are open
+  if ((await statOf(path)).isFIFO() && !/^\/(dev\/fd|proc)\//.test(path)) {
+    throw new UsageError(`${JSON.stringify(path)} is a named pipe: use - and < in its place`)
+  }
   const file = await open(path)
   const stat = await file.stat()
   if (stat.isDirectory()) {

@@ -15,7 +15,7 @@ import { withSink } from './insert.ts'
 import type { InsertContext } from './insert.ts'
 import { keyOfUri, requestOf } from './names.ts'
 import type { NameTable } from './names.ts'
-import { HEAD_PLACE, readBody } from './signed-document.ts'
+import { HEAD_PLACE, namesEdition, readBody } from './signed-document.ts'
 
 const CODES: Record<Exclude<LookUpOutcome['type'], 'found'>, ErrorCode> = {
   'not-found': 'E_NOT_FOUND',
@@ -36,10 +36,13 @@ export async function announceName(
     const place: DocumentPlace = { kind: 'edition', edition }
     const address = documentAddress(key, place)
     const result = await source.getBlock(address, { isTop: true, signal })
-    const head = names.head(key)
-    const isWhole = result.type === 'found' && readBody(key, place, result.block) !== undefined
+    const head = names.headOf(key, edition)
+    const isWhole =
+      result.type === 'found' &&
+      readBody(key, place, result.block) !== undefined &&
+      (head === undefined || namesEdition(head, result.block))
     if (isWhole) await sink.add(address, result.block, ALL_HOMES)
-    if (head?.edition === edition) {
+    if (head !== undefined) {
       await sink.add(documentAddress(key, HEAD_PLACE), head.block, ALL_HOMES)
     } else if (!isWhole) throw nothing(result.type === 'found' ? 'not-found' : result.type)
     return { edition, insertId: sink.insertId }

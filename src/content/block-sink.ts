@@ -27,7 +27,7 @@ export interface SinkContext {
   /** Something is in the outbox that was not there before. */
   readonly added: () => void
   /** Whether the block needs no insert because it was spread before; default: none was. */
-  readonly isSpread?: (address: Address) => Promise<boolean>
+  readonly isSpread?: (address: Address, signal: AbortSignal) => Promise<boolean>
 }
 
 export class BlockSink {
@@ -90,7 +90,7 @@ export class BlockSink {
 
   async #store(address: Address, block: Block, homes: readonly Home[]): Promise<void> {
     const { outbox, signal, added, isSpread } = this.#context
-    if ((await isSpread?.(address)) === true) return
+    if ((await isSpread?.(address, signal)) === true) return
     const entry = { insertId: this.insertId, address, block, homes, signal }
     while ((await outbox.add(entry)) === 'full') await this.#awaitRoom()
     added()

@@ -12,40 +12,66 @@ import { READ_BACK_HOMES } from './network.ts'
 import type { Network } from './network.ts'
 import { HEAD_PLACE, bytesOfBody, openHead, showsBody } from './signed-document.ts'
 
+/**
+ * A head so many editions beyond an edition that was just made: the network was at another place all
+ * along. One beyond may be a machine that went on from this edition.
+ */
+export const STALE_EDITIONS = 2
+
 export interface OwnEdition {
   readonly edition: number
   readonly body: DocumentBody
 }
 
-export interface EditionView {
+export interface PlaceView {
   /** At the edition's address: this content, another's, nothing, or no answer. */
   readonly shows: 'ours' | 'other' | 'nothing' | 'unknown'
   readonly block: Block | undefined
+}
+
+export interface EditionView extends PlaceView {
   /** Of the newest head; -1: none that is known. */
   readonly headEdition: number
   /** The head is of this very edition, with other content: two machines published at once. */
   readonly isHeadOther: boolean
 }
 
+interface ViewContext {
+  readonly network: Network
+  readonly signal: AbortSignal
+}
+
+/** Asks for an edition alone. Rejects with `signal.reason`. */
+export async function viewPlace(
+  key: DocumentKey,
+  { edition, body }: OwnEdition,
+  { network, signal }: ViewContext,
+): Promise<PlaceView> {
+  const place: DocumentPlace = { kind: 'edition', edition }
+  const homes = READ_BACK_HOMES
+  const shown = await network.fetchNewest(documentAddress(key, place), { homes, signal })
+  if (shown.type === 'not-found') return { shows: 'nothing', block: undefined }
+  if (shown.type !== 'found') return { shows: 'unknown', block: undefined }
+  const shows = showsBody(shown.block, body, { key, place }) ? 'ours' : 'other'
+  return { shows, block: shown.block }
+}
+
 /** Asks for an edition and the head beside it. Rejects with `signal.reason`. */
 export async function viewEdition(
   key: DocumentKey,
   own: OwnEdition,
-  { network, signal }: { network: Network; signal: AbortSignal },
+  context: ViewContext,
 ): Promise<EditionView> {
-  const place: DocumentPlace = { kind: 'edition', edition: own.edition }
-  const [shown, newest] = await Promise.all([
-    network.fetchNewest(documentAddress(key, place), { homes: READ_BACK_HOMES, signal }),
+  const { network, signal } = context
+  const [view, newest] = await Promise.all([
+    viewPlace(key, own, context),
     network.fetchNewest(documentAddress(key, HEAD_PLACE), { homes: ALL_HOMES, signal }),
   ])
   const head = newest.type === 'found' ? openHead(key, newest.block) : undefined
-  const headEdition = head?.edition ?? -1
   const isHeadOther =
     head?.edition === own.edition && !equals(bytesOfBody(head.body), bytesOfBody(own.body))
-  if (shown.type !== 'found') {
-    const shows = shown.type === 'not-found' ? 'nothing' : 'unknown'
-    return { shows, block: undefined, headEdition, isHeadOther }
-  }
-  const shows = showsBody(shown.block, own.body, { key, place }) ? 'ours' : 'other'
-  return { shows, block: shown.block, headEdition, isHeadOther }
+  const found = { ...view, headEdition: head?.edition ?? -1, isHeadOther }
+  const isAnswered = newest.type === 'found' || newest.type === 'not-found'
+  // an edition that is not there may have faded long ago: without the head that says nothing
+  return view.shows === 'nothing' && !isAnswered ? { ...found, shows: 'unknown' } : found
 }

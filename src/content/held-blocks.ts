@@ -1,5 +1,5 @@
 /**
- * Editions that were published without peers (spec §9.8): their blocks stay in the outbox until it is
+ * Editions that nobody could be asked about (spec §9.8): their blocks stay in the outbox until it is
  * known that nobody else took the edition, since a block once out may replace another's for good.
  * @module
  */
@@ -12,32 +12,36 @@ import { ALL_HOMES } from './blocks.ts'
 import { HEAD_PLACE } from './signed-document.ts'
 
 export class HeldBlocks {
-  /** How many editions hold an address: all those of a name share its head's. */
-  readonly #counts = new Map<string, number>()
+  /** By address. */
+  readonly #editions = new Set<string>()
+  /** How many editions hold a head: all those of a name share its address. */
+  readonly #heads = new Map<string, number>()
 
   /** Whether the outbox must not push this block yet. */
   has(address: Address): boolean {
-    return this.#counts.size > 0 && this.#counts.has(mapKey(address))
+    if (this.#editions.size === 0) return false
+    const name = mapKey(address)
+    return this.#editions.has(name) || this.#heads.has(name)
   }
 
   hold(key: DocumentKey, edition: number): void {
-    for (const address of addressesOf(key, edition)) this.#add(address, 1)
+    const { name, headName } = namesOf(key, edition)
+    if (this.#editions.has(name)) return
+    this.#editions.add(name)
+    this.#heads.set(headName, (this.#heads.get(headName) ?? 0) + 1)
   }
 
-  /** Takes one `hold` back. */
+  /** Nothing where the edition is not held. */
   release(key: DocumentKey, edition: number): void {
-    for (const address of addressesOf(key, edition)) this.#add(address, -1)
-  }
-
-  #add(address: Address, change: 1 | -1): void {
-    const name = mapKey(address)
-    const count = (this.#counts.get(name) ?? 0) + change
-    if (count > 0) this.#counts.set(name, count)
-    else this.#counts.delete(name)
+    const { name, headName } = namesOf(key, edition)
+    if (!this.#editions.delete(name)) return
+    const count = (this.#heads.get(headName) ?? 0) - 1
+    if (count > 0) this.#heads.set(headName, count)
+    else this.#heads.delete(headName)
   }
 }
 
-/** Takes an edition and its head out of the outbox: they are another's now. */
+/** Takes an edition and its head out of the outbox: they are not to be sent any more. */
 export async function withdrawEdition(
   outbox: Outbox,
   key: DocumentKey,
@@ -47,8 +51,9 @@ export async function withdrawEdition(
   const name = mapKey(address)
   for (const { insertId, address: waiting } of outbox.entries()) {
     if (mapKey(waiting) !== name) continue
-    await withdraw(outbox, insertId, address)
+    // the edition goes last: as long as it is there, a crash in between leaves what this finds again
     await withdraw(outbox, insertId, head)
+    await withdraw(outbox, insertId, address)
   }
 }
 
@@ -57,6 +62,11 @@ export async function withdraw(outbox: Outbox, insertId: number, address: Addres
   for (const home of ALL_HOMES) {
     await outbox.homeDone({ insertId, address, homesLeft: ALL_HOMES }, home)
   }
+}
+
+function namesOf(key: DocumentKey, edition: number): { name: string; headName: string } {
+  const [address, head] = addressesOf(key, edition)
+  return { name: mapKey(address), headName: mapKey(head) }
 }
 
 function addressesOf(key: DocumentKey, edition: number): [edition: Address, head: Address] {

@@ -96,7 +96,8 @@ export async function withSink<T>(
     const sink = new BlockSink(insertId, { ...context, signal })
     const result = await work(sink, signal)
     await sink.settle()
-    await context.outbox.commit(insertId)
+    // a publication has done it in its turn
+    if (context.outbox.insert(insertId)?.committed !== true) await context.outbox.commit(insertId)
     return result
   } catch (error) {
     await context.outbox.discard(insertId)

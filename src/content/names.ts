@@ -17,7 +17,8 @@ import type { Manifest } from './manifest.ts'
 import { probeEditions } from './probe.ts'
 import type { LookUpFailure, NameContext, ProbeResult } from './probe.ts'
 import { SharedCalls } from './shared-calls.ts'
-import { HEAD_PLACE, manifestOf, openHead, openImmutable } from './signed-document.ts'
+import { HEAD_PLACE, manifestOf, namesEdition, openHead, openImmutable } from './signed-document.ts'
+import type { OpenHead } from './signed-document.ts'
 
 export type { NameContext } from './probe.ts'
 
@@ -25,8 +26,8 @@ export type { NameContext } from './probe.ts'
 const MAX_NAMES = 1000
 /** Look-ups under way at once, each of another name; one more is E_BUSY. */
 const MAX_LOOK_UPS = 256
-/** How long a head stands for its edition without the edition being asked for, ms: a page's visit. */
-export const HEAD_FRESH_MS = 60_000
+/** How long a look-up stands for the newest edition, ms: a page's visit. */
+const NEWEST_FRESH_MS = 60_000
 
 export interface KnownHead {
   readonly edition: number
@@ -43,9 +44,10 @@ export interface LookUpRequest {
   readonly maxAgeMs: number
 }
 
+/** A name of which something was found: what is looked up in vain takes no place. */
 interface Name {
   head: KnownHead | undefined
-  /** Greatest edition that a verified block of this name showed; -1: none. Never falls. */
+  /** Greatest edition that a verified block of this name showed. Never falls. */
   seen: number
   /** When the network was last asked and answered, by the clock. */
   askedAtMs: number
@@ -57,7 +59,7 @@ type HeadAnswer = { readonly type: 'found' } | { readonly type: 'not-found' } | 
 export class NameTable {
   readonly #clock: Clock
   readonly #keywords: Keywords
-  /** In order of last use. */
+  /** The one that was found the longest ago first. */
   readonly #names = new Map<string, Name>()
   readonly #heads = new SharedCalls<HeadAnswer>(MAX_LOOK_UPS)
   readonly #probes = new SharedCalls<ProbeResult>(MAX_LOOK_UPS)
@@ -80,12 +82,12 @@ export class NameTable {
     const head = await this.#heads.run(nameOf(key), context.signal, (signal) =>
       this.#askHead(key, { ...context, signal }),
     )
-    if (!request.isExhaustive && head.type === 'found') return this.#found(key, startMs)
+    if (!request.isExhaustive && head.type === 'found') return this.#outcome(key, startMs)
     if (!request.isExhaustive && isFailure(head)) return head
     const probed = await this.#search(key, request, context)
     const failure = head.type === 'not-found' ? probed.failure : isFailure(head) ? head : undefined
     if (probed.newest === undefined && failure !== undefined) return failure
-    return this.newest(key) < 0 ? { type: 'not-found' } : this.#found(key, this.#clock.now())
+    return this.#outcome(key, this.#clock.now())
   }
 
   /**
@@ -101,6 +103,13 @@ export class NameTable {
   /** The newest head seen of a name. */
   head(key: DocumentKey): KnownHead | undefined {
     return this.#names.get(nameOf(key))?.head
+  }
+
+  /** That head and what it says, where it is of this very edition. */
+  headOf(key: DocumentKey, edition: number): (KnownHead & OpenHead) | undefined {
+    const known = this.head(key)
+    const head = known?.edition === edition ? openHead(key, known.block) : undefined
+    return head && known && { ...head, block: known.block }
   }
 
   /** The greatest edition seen of a name; -1: none. */
@@ -134,7 +143,7 @@ export class NameTable {
     { isExhaustive, maxAgeMs }: LookUpRequest,
   ): LookUpOutcome | undefined {
     const known = this.#names.get(nameOf(key))
-    if (isExhaustive || known === undefined || known.seen < 0) return undefined
+    if (isExhaustive || known === undefined) return undefined
     const ageMs = this.#clock.now() - known.askedAtMs
     return ageMs >= maxAgeMs ? undefined : { type: 'found', edition: known.seen, ageMs }
   }
@@ -153,9 +162,8 @@ export class NameTable {
 
   /** A head below an edition already seen is an old one, whoever shows it. */
   #noteHead(key: DocumentKey, head: KnownHead): void {
-    const entry = this.#entry(key)
-    if (head.edition < entry.seen) return
-    entry.head = head
+    if (head.edition < this.newest(key)) return
+    this.#entry(key).head = head
     this.#raise(key, head.edition)
   }
 
@@ -172,7 +180,7 @@ export class NameTable {
     { from, isExhaustive }: LookUpRequest,
     context: NameContext,
   ): Promise<ProbeResult> {
-    const { seen } = this.#entry(key)
+    const seen = this.newest(key)
     const start = Math.max(from, isExhaustive ? seen + 1 : seen, 0)
     const ahead = await this.#probe(key, start, context)
     if (!isExhaustive || ahead.newest !== undefined || start <= seen + 1) return ahead
@@ -189,32 +197,33 @@ export class NameTable {
     })
   }
 
-  #found(key: DocumentKey, askedAtMs: number): LookUpOutcome {
+  /** What is known of a name that was asked for at `askedAtMs`. */
+  #outcome(key: DocumentKey, askedAtMs: number): LookUpOutcome {
+    if (this.newest(key) < 0) return { type: 'not-found' }
     const entry = this.#entry(key)
     entry.askedAtMs = Math.max(entry.askedAtMs, askedAtMs)
     return { type: 'found', edition: entry.seen, ageMs: this.#clock.now() - entry.askedAtMs }
   }
 
+  /** Of an edition that a head is known of, the head alone counts: a page must not change back. */
   async #openUsk(uri: UskUri, context: NameContext): Promise<Manifest> {
     const key = keyOfUri(uri)
     const edition = await this.#editionOf(uri, key, context)
-    const known = this.head(key)
-    const head = known?.edition === edition ? openHead(key, known.block) : undefined
-    const ageMs = this.#clock.now() - this.#entry(key).askedAtMs
-    if (head !== undefined && ageMs <= HEAD_FRESH_MS) return manifestOf(head.body, context)
-    try {
-      return await this.#openPlace(key, { kind: 'edition', edition }, context)
-    } catch (error) {
-      // an old head is better than nothing, though its edition was perhaps published twice
-      if (head === undefined || !(error instanceof MissingBlock)) throw error
-      return manifestOf(head.body, context)
-    }
+    const head = this.headOf(key, edition)
+    if (head !== undefined) return manifestOf(head.body, context)
+    const place = { kind: 'edition', edition } as const
+    const block = await this.#blockAt(key, place, context)
+    const later = this.headOf(key, edition)
+    const isOther = later !== undefined && !namesEdition(later, block)
+    const body = isOther ? later.body : openImmutable(key, place, block)
+    this.#raise(key, edition)
+    return manifestOf(body, context)
   }
 
   async #editionOf(uri: UskUri, key: DocumentKey, context: NameContext): Promise<number> {
     const { edition } = uri
     if (edition !== 'latest' && edition >= 0) return edition
-    const request = requestOf(uri, HEAD_FRESH_MS)
+    const request = requestOf(uri, NEWEST_FRESH_MS)
     const outcome = await this.lookUp(key, request, context)
     if (outcome.type !== 'found') throw new MissingBlock(outcome)
     return outcome.edition
@@ -225,12 +234,18 @@ export class NameTable {
     place: DocumentPlace,
     context: NameContext,
   ): Promise<Manifest> {
-    const { source, signal } = context
+    const block = await this.#blockAt(key, place, context)
+    return manifestOf(openImmutable(key, place, block), context)
+  }
+
+  async #blockAt(
+    key: DocumentKey,
+    place: DocumentPlace,
+    { source, signal }: NameContext,
+  ): Promise<Block> {
     const result = await source.getBlock(documentAddress(key, place), { isTop: true, signal })
     if (result.type !== 'found') throw new MissingBlock(result)
-    const body = openImmutable(key, place, result.block)
-    if (place.kind === 'edition') this.#raise(key, place.edition)
-    return manifestOf(body, context)
+    return result.block
   }
 
   #entry(key: DocumentKey): Name {

@@ -4,47 +4,34 @@
  * @module
  */
 import { ShoalError } from '../errors.ts'
-import { KeyedLock } from '../datastore/keyed-lock.ts'
 import type { Address } from '../keys/block.ts'
 import { documentNameFault } from '../keys/signed.ts'
-import type { DocumentKey, Publisher } from '../keys/signed.ts'
+import type { Publisher } from '../keys/signed.ts'
 import { formatUri } from '../keys/uri.ts'
 import type { UskUri } from '../keys/uri.ts'
 import type { PublishOptions, PublishResult, PublishSource } from '../node-types.ts'
+import type { Rng } from '../runtime.ts'
 import { linkAbort } from '../signals.ts'
 import { announceName } from './announce.ts'
-import type { BlockSink } from './block-sink.ts'
-import type { BlockSource } from './blocks.ts'
-import { ClaimChecker } from './claims.ts'
-import type { Check, Claim } from './claims.ts'
-import { decodeDocument } from './document.ts'
-import type { DocumentBody } from './document.ts'
-import { publishEdition } from './edition.ts'
-import type { EditionParts, PublishedEdition } from './edition.ts'
-import { viewEdition } from './edition-view.ts'
-import type { EditionView } from './edition-view.ts'
-import { publishFixed } from './fixed.ts'
-import { HeldBlocks, withdrawEdition } from './held-blocks.ts'
-import { checkContentType, convergenceSecretFor, withSink } from './insert.ts'
+import type { BlockResult, BlockSource } from './blocks.ts'
+import { withClient } from './client-insert.ts'
+import { checkAnswerable, publishFixed } from './fixed.ts'
+import { checkContentType, convergenceSecretFor } from './insert.ts'
 import type { InsertContext } from './insert.ts'
 import type { Keywords } from './keyword.ts'
 import { writeManifest } from './manifest-source.ts'
 import type { WrittenManifest } from './manifest-source.ts'
 import type { NameTable } from './names.ts'
 import type { Network } from './network.ts'
-import { bytesOfBody } from './signed-document.ts'
+import { OwnEditions } from './own-editions.ts'
+import type { EditionKeyring, Place } from './own-editions.ts'
 import { SpreadRecord } from './spread-record.ts'
 
 /** What publishing asks of the keyring; throws ShoalError E_NO_KEY, E_NAME, E_STORE_IO, E_STORE_FULL. */
-export interface PublishKeyring {
+export interface PublishKeyring extends EditionKeyring {
   publisher(name: string): Publisher
-  lastEdition(name: string, document: string): number
-  setEdition(name: string, document: string, edition: number): Promise<void>
   spreadRecord(name: string, document: string): Promise<ReadonlySet<string> | undefined>
   saveSpreadRecord(name: string, document: string, addresses: ReadonlySet<string>): Promise<void>
-  claims(): readonly Claim[]
-  addClaim(claim: Claim): Promise<void>
-  dropClaim(claim: Pick<Claim, 'key' | 'document' | 'edition'>): Promise<void>
 }
 
 /** `peers` is that of `network`. */
@@ -56,6 +43,10 @@ export type PublicationParts = Omit<InsertContext, 'signals' | 'isSpread' | 'pee
   readonly keyring: PublishKeyring
   /** Days since 1970. */
   readonly today: () => number
+  readonly networkName: string
+  readonly rng: Rng
+  /** Whether others hold a block of content; no copy of this node's own counts. */
+  readonly askOthers: (address: Address, signal: AbortSignal) => Promise<BlockResult['type']>
 }
 
 export interface WordOptions {
@@ -73,48 +64,34 @@ export interface WordResult {
   readonly insertId: number
 }
 
-/** One document of one key: what publications take turns for. */
-interface Place {
-  readonly name: string
-  readonly document: string
-  readonly publisher: Publisher
-  readonly key: DocumentKey
-}
-
 export class Publications {
   readonly #parts: PublicationParts
-  readonly #editionParts: EditionParts
-  readonly #held = new HeldBlocks()
-  /** Editions of one document are decided one after the other. */
-  readonly #turns = new KeyedLock()
   readonly #closing = linkAbort([])
-  readonly #checker: ClaimChecker
+  readonly #editions: OwnEditions
 
   constructor(parts: PublicationParts) {
     this.#parts = parts
-    this.#editionParts = { ...parts, held: this.#held }
-    const { clock, network, keyring } = parts
-    const held = keyring.claims()
-    for (const { key, document, edition } of held) {
-      this.#held.hold(this.#placeOf(key, document).key, edition)
-    }
-    const check = (pending: Check): Promise<'settled' | 'later'> => this.#check(pending)
-    this.#checker = new ClaimChecker({ clock, peers: network.peers, check, held })
+    this.#editions = new OwnEditions({
+      ...parts,
+      placeOf: (name, document) => this.#placeOf(name, document),
+      insertContext: this.#insertContext(undefined),
+      closing: this.#closing.signal,
+    })
   }
 
   /** Whether the outbox must keep this block to itself for now. */
   isHeld(address: Address): boolean {
-    return this.#held.has(address)
+    return this.#editions.isHeld(address)
   }
 
-  /** A peer has come: editions published without any can be checked. */
+  /** A peer has come: editions that nobody could be asked about can be checked. */
   wake(): void {
-    this.#checker.wake()
+    this.#editions.wake()
   }
 
   async close(): Promise<void> {
     this.#closing.abort(new ShoalError('E_CLOSED', 'The node is closing.'))
-    await this.#checker.close()
+    await this.#editions.close()
   }
 
   /** As `Node.publish`. */
@@ -126,7 +103,7 @@ export class Publications {
       : await this.#publishNext(source, place, options.signal)
   }
 
-  /** Content under a KSK's word. @throws ShoalError E_NAME, E_COLLISION besides what an insert throws. */
+  /** Content under a KSK's word. @throws ShoalError E_NAME, E_COLLISION, E_NO_PEERS, E_TIMEOUT besides what an insert throws. */
   async insertWord(source: PublishSource, options: WordOptions): Promise<WordResult> {
     if (source.type === 'file') checkContentType(source.contentType)
     const word = checkedDocument(options.word)
@@ -134,13 +111,13 @@ export class Publications {
     const { isConvergent } = options
     const secret = isConvergent ? convergenceSecretFor(true) : publisher.convergenceSecret
     const how = { secret, name: word, isTyped: !isConvergent }
-    return withSink(this.#insertContext(options.signal), async (sink, signal) => {
-      const { manifest, ...written } = await writeManifest(source, { ...how, sink, signal })
+    const uri = formatUri({ type: 'ksk', word, path: [] })
+    await checkAnswerable(key, 'ksk', this.#parts)
+    return withClient(options.signal, this.#insertContext(undefined), async (insert) => {
+      const { manifest, ...written } = await writeManifest(source, { ...how, ...insert })
       const body = { type: 'manifest', manifest } as const
-      const work = { publisher, key, kind: 'ksk', body, sink, signal } as const
-      await publishFixed(work, this.#editionParts)
-      const uri = formatUri({ type: 'ksk', word, path: [] })
-      return { ...written, uri, insertId: sink.insertId }
+      await publishFixed({ publisher, key, kind: 'ksk', body, ...insert }, this.#parts)
+      return { ...written, uri, insertId: insert.sink.insertId }
     })
   }
 
@@ -161,12 +138,13 @@ export class Publications {
     const how = { secret: publisher.convergenceSecret, name: document, isTyped: true }
     const { publicKey, readKey } = key
     const uri = formatUri({ type: 'ssk', publicKey, readKey, document, path: [] })
-    return withSink(this.#insertContext(signal), async (sink, linked) => {
-      const written = await writeManifest(source, { ...how, sink, signal: linked })
+    await checkAnswerable(key, 'ssk', this.#parts)
+    return withClient(signal, this.#insertContext(undefined), async (insert) => {
+      const written = await writeManifest(source, { ...how, ...insert })
       const body = { type: 'manifest', manifest: written.manifest } as const
-      const work = { publisher, key, kind: 'ssk', body, sink, signal: linked } as const
-      const isConfirmed = await publishFixed(work, this.#editionParts)
-      const { insertId } = sink
+      const work = { publisher, key, kind: 'ssk', body, ...insert } as const
+      const isConfirmed = await publishFixed(work, this.#parts)
+      const { insertId } = insert.sink
       return { ...sizesOf(written), uri, edition: 0, insertId, collisions: [], isConfirmed }
     })
   }
@@ -176,28 +154,31 @@ export class Publications {
     place: Place,
     signal: AbortSignal | undefined,
   ): Promise<PublishResult> {
-    const { keyring, outbox, today } = this.#parts
+    const { keyring, outbox, today, networkName, rng, askOthers } = this.#parts
     const { name, document, publisher, key } = place
     const record = new SpreadRecord({
       saved: await keyring.spreadRecord(name, document),
       today: today(),
+      network: networkName,
+      rng,
+      askOthers,
       isPending: async (address) => (await outbox.get(address)) !== undefined,
+      forget: () => keyring.saveSpreadRecord(name, document, new Set()),
     })
     // the signed blocks of the second half are always new
     let isContent = true
-    const isSpread = async (address: Address): Promise<boolean> =>
-      isContent && (await record.isSpread(address))
+    const isSpread = async (address: Address, linked: AbortSignal): Promise<boolean> =>
+      isContent && (await record.isSpread(address, linked))
     const how = { secret: publisher.convergenceSecret, name: document, isTyped: true }
-    const { written, published, insertId } = await this.#putEdition(
-      place,
-      { ...this.#insertContext(signal), isSpread },
-      async (sink, linked) => {
-        const made = await writeManifest(source, { ...how, sink, signal: linked })
-        await sink.settle()
-        isContent = false
-        return made
-      },
-    )
+    const context = { ...this.#insertContext(undefined), isSpread }
+    const { written, published, insertId } = await withClient(signal, context, async (insert) => {
+      const made = await writeManifest(source, { ...how, ...insert })
+      await insert.sink.settle()
+      isContent = false
+      const body = { type: 'manifest', manifest: made.manifest } as const
+      const edition = await this.#editions.publish(place, body, insert)
+      return { written: made, published: edition, insertId: insert.sink.insertId }
+    })
     // only a hint: without it the next publication inserts everything
     await keyring.saveSpreadRecord(name, document, record.toSave()).catch(() => {})
     const { edition, collisions, isConfirmed } = published
@@ -207,91 +188,6 @@ export class Publications {
   }
 
   /** One insert with what `write` gives and the edition that names it, and what follows from it. */
-  async #putEdition<T extends { manifest: Uint8Array }>(
-    place: Place,
-    context: InsertContext,
-    write: (sink: BlockSink, signal: AbortSignal) => Promise<T>,
-  ): Promise<{ written: T; published: PublishedEdition; insertId: number }> {
-    const { names, keyring } = this.#parts
-    const { name, document, key } = place
-    const heldClaims: Claim[] = []
-    try {
-      const done = await withSink(context, async (sink, signal) => {
-        const written = await write(sink, signal)
-        const body = { type: 'manifest', manifest: written.manifest } as const
-        const published = await this.#takeTurn(place, body, { sink, signal })
-        const claim = { key: name, document, edition: published.edition, body: bytesOfBody(body) }
-        if (published.isHeld) {
-          heldClaims.push(claim)
-          await keyring.addClaim(claim)
-        }
-        return { written, published, claim, insertId: sink.insertId }
-      })
-      names.noteOwn(key, done.published.edition, done.published.headBlock)
-      this.#checker.add(done.claim, done.published.isHeld)
-      return done
-    } catch (error) {
-      for (const claim of heldClaims) await this.#forgetHeld(place, claim)
-      throw error
-    }
-  }
-
-  #takeTurn(
-    { name, document, publisher, key }: Place,
-    body: DocumentBody,
-    { sink, signal }: { sink: BlockSink; signal: AbortSignal },
-  ): Promise<PublishedEdition> {
-    const { keyring } = this.#parts
-    return this.#turns.runAlways(`${name}\n${document}`, async () => {
-      signal.throwIfAborted()
-      const lastEdition = keyring.lastEdition(name, document)
-      const claimed = (edition: number): Promise<void> =>
-        keyring.setEdition(name, document, edition)
-      const work = { publisher, key, body, lastEdition, claimed, sink, signal }
-      return publishEdition(work, this.#editionParts)
-    })
-  }
-
-  async #check({ claim, isHeld, tries }: Check): Promise<'settled' | 'later'> {
-    const place = this.#placeOf(claim.key, claim.document)
-    const { body } = decodeDocument(claim.body)
-    const { network } = this.#parts
-    const { signal } = this.#closing
-    const own = { edition: claim.edition, body }
-    const view = await viewEdition(place.key, own, { network, signal })
-    const verdict = verdictOf(view, { edition: claim.edition, isHeld })
-    if (verdict === 'lost') {
-      if (isHeld) {
-        await withdrawEdition(this.#parts.outbox, place.key, claim.edition)
-        await this.#forgetHeld(place, claim)
-      }
-      await this.#publishAgain(place, claim, body)
-      return 'settled'
-    }
-    if (!isHeld) return verdict === 'ours' ? 'settled' : 'later'
-    // the network does not answer: once is patience, twice would keep a publication back for nothing
-    if (verdict === 'unknown' && tries === 0) return 'later'
-    await this.#forgetHeld(place, claim)
-    this.#parts.added()
-    this.#checker.add(claim, false)
-    return 'settled'
-  }
-
-  /** The same content as the next edition, unless this node has published a newer one since. */
-  async #publishAgain(place: Place, claim: Claim, body: DocumentBody): Promise<void> {
-    const { keyring } = this.#parts
-    if (body.type !== 'manifest') return
-    if (keyring.lastEdition(claim.key, claim.document) !== claim.edition) return
-    const write = (): Promise<{ manifest: Uint8Array }> =>
-      Promise.resolve({ manifest: body.manifest })
-    await this.#putEdition(place, this.#insertContext(undefined), write)
-  }
-
-  async #forgetHeld(place: Place, claim: Claim): Promise<void> {
-    this.#held.release(place.key, claim.edition)
-    await this.#parts.keyring.dropClaim(claim)
-  }
-
   /** @throws ShoalError E_NAME, E_NO_KEY */
   #placeOf(name: string, document: string): Place {
     const publisher = this.#parts.keyring.publisher(name)
@@ -305,17 +201,6 @@ export class Publications {
     const signals = [this.#closing.signal, signal]
     return { outbox, clock, added, peers: network.peers, signals }
   }
-}
-
-/** What a later look says of an edition that this node published. */
-function verdictOf(
-  { shows, headEdition, isHeadOther }: EditionView,
-  { edition, isHeld }: { edition: number; isHeld: boolean },
-): 'ours' | 'lost' | 'free' | 'unknown' {
-  // beyond a held edition, others have gone on without it; beyond one that is out, that is their right
-  const isPassed = isHeld && headEdition > edition
-  if (isPassed || isHeadOther || shows === 'other') return 'lost'
-  return shows === 'nothing' ? 'free' : shows
 }
 
 function sizesOf({ size, files }: WrittenManifest): { size: number; files: number } {

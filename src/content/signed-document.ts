@@ -7,6 +7,7 @@ import { sequenceOf, toAddress } from '../keys/block.ts'
 import type { Block } from '../keys/block.ts'
 import { equals } from '../keys/bytes.ts'
 import { openLeaf, unpaddedLength } from '../keys/eris.ts'
+import { blake2b256 } from '../keys/primitives.ts'
 import { headSequence, openDocument } from '../keys/signed.ts'
 import type { DocumentKey, DocumentPlace } from '../keys/signed.ts'
 import { MissingBlock } from './blocks.ts'
@@ -36,6 +37,11 @@ export function openHead(key: DocumentKey, block: Block): OpenHead | undefined {
       return undefined
     return { ...head, body }
   })
+}
+
+/** Whether `block` is the edition that the head names: two of one edition may differ. */
+export function namesEdition({ editionHash }: HeadInfo, block: Block): boolean {
+  return equals(editionHash, blake2b256(block))
 }
 
 /** What an immutable document says. @throws ShoalError E_DECODE */

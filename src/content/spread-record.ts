@@ -1,52 +1,111 @@
 /**
  * Which blocks of a document's last publication need no insert when it is published again (spec
- * §9.8): a site in which one file changed costs a few blocks.
+ * §9.8): a site in which one file changed costs a few blocks. What was spread once may be gone, so
+ * others are asked for some of it.
  * @module
  */
+import { ShoalError } from '../errors.ts'
 import type { Address } from '../keys/block.ts'
-import { mapKey } from '../keys/bytes.ts'
+import { mapKey, utf8 } from '../keys/bytes.ts'
+import { blake2b256 } from '../keys/primitives.ts'
+import type { Rng } from '../runtime.ts'
+import type { BlockResult } from './blocks.ts'
 
 /** 8 GiB of blocks; what a larger site has beyond is inserted again. */
 export const MAX_RECORD_ADDRESSES = 262_144
 /** Nothing repairs blocks yet, so what was inserted longer ago may be gone: all goes out again. */
 const MAX_AGE_DAYS = 30
-/** The day as one more entry of 8 characters, as many as a keyring keeps of each; it comes first. */
+/** Sample of what would not be inserted (design §4): the first two blocks, then 5 %. */
+const MIN_SAMPLES = 2
+const SAMPLE_ONE_IN = 20
+/** Blocks asked for in one publication; those of a large site are drawn from all of it. */
+const MAX_SAMPLES = 64
+/** Entries beside addresses, of 8 characters, as many as a keyring keeps of each; they come first. */
 const DAY_PREFIX = 'day:'
 const DAY_PATTERN = /^day:[0-9a-f]{4}$/
+const NETWORK_PREFIX = 'net:'
+
+export interface SpreadRecordOptions {
+  /** As `toSave` gave it. */
+  readonly saved: ReadonlySet<string> | undefined
+  /** Days since 1970. */
+  readonly today: number
+  /** Name of the network that the blocks are in. */
+  readonly network: string
+  readonly rng: Rng
+  /** Whether the outbox still has the block. */
+  readonly isPending: (address: Address) => Promise<boolean>
+  /** What others answer: no copy of this node's own counts. */
+  readonly askOthers: (address: Address, signal: AbortSignal) => Promise<BlockResult['type']>
+  /** Saves that nothing is known. */
+  readonly forget: () => Promise<void>
+}
 
 export class SpreadRecord {
-  readonly #isPending: (address: Address) => Promise<boolean>
+  readonly #options: SpreadRecordOptions
   readonly #before: ReadonlySet<string>
   /** Day of the last full insert, counted from 1970. */
   readonly #day: number
+  readonly #sampleOneIn: number
   readonly #now = new Set<string>()
+  #samples = 0
 
-  /** `saved`: as `toSave` gave it; `isPending`: whether the outbox still has the block. */
-  constructor(options: {
-    saved: ReadonlySet<string> | undefined
-    today: number
-    isPending: (address: Address) => Promise<boolean>
-  }) {
-    const { saved = new Set<string>(), today } = options
-    this.#isPending = options.isPending
+  constructor(options: SpreadRecordOptions) {
+    const { saved = new Set<string>(), today, network } = options
+    this.#options = options
     const day = dayOf(saved)
     const isRecent = day !== undefined && day <= today && today - day <= MAX_AGE_DAYS
-    this.#before = isRecent ? saved : new Set()
-    this.#day = isRecent ? day : today
+    const isBelieved = isRecent && saved.has(networkEntry(network))
+    this.#before = isBelieved ? saved : new Set()
+    this.#day = isBelieved ? day : today
+    const drawn = MAX_SAMPLES - MIN_SAMPLES
+    this.#sampleOneIn = Math.max(SAMPLE_ONE_IN, Math.ceil(this.#before.size / drawn))
   }
 
-  /** Notes the block, and says whether it is out already. One on its way still belongs to the insert. */
-  async isSpread(address: Address): Promise<boolean> {
+  /**
+   * Notes the block, and says whether it is out already. One on its way still belongs to the insert, and
+   * so does one that nobody answered for. @throws ShoalError E_FADED where one is gone; rejects with
+   * `signal.reason`.
+   */
+  async isSpread(address: Address, signal: AbortSignal): Promise<boolean> {
     const name = mapKey(address)
+    const isFirst = !this.#now.has(name)
     if (this.#now.size < MAX_RECORD_ADDRESSES) this.#now.add(name)
-    return this.#before.has(name) && !(await this.#isPending(address))
+    if (!this.#before.has(name) || (await this.#options.isPending(address))) return false
+    return isFirst && this.#isDrawn() ? this.#isThere(address, signal) : true
   }
 
-  /** What this publication consists of, and the day of the last full insert. */
+  /** What this publication consists of, where, and the day of the last full insert. */
   toSave(): ReadonlySet<string> {
-    const day = `${DAY_PREFIX}${this.#day.toString(16).padStart(4, '0')}`
-    return new Set([day, ...this.#now])
+    const day = DAY_PREFIX + fourDigits(this.#day)
+    return new Set([day, networkEntry(this.#options.network), ...this.#now])
   }
+
+  #isDrawn(): boolean {
+    if (this.#samples >= MAX_SAMPLES) return false
+    // by chance: a holder must not know which blocks it need not keep
+    const isDrawn = this.#samples < MIN_SAMPLES || this.#options.rng.below(this.#sampleOneIn) === 0
+    if (isDrawn) this.#samples++
+    return isDrawn
+  }
+
+  async #isThere(address: Address, signal: AbortSignal): Promise<boolean> {
+    const answer = await this.#options.askOthers(address, signal)
+    if (answer === 'not-found') {
+      await this.#options.forget()
+      throw new ShoalError(
+        'E_FADED',
+        'Parts of what was published before are gone from the network; publish again to send everything.',
+      )
+    }
+    // without peers nothing can be sent either; it was spread, as far as anyone knows
+    return answer !== 'timed-out'
+  }
+}
+
+function networkEntry(network: string): string {
+  const [high = 0, low = 0] = blake2b256(utf8(network))
+  return NETWORK_PREFIX + fourDigits(high * 256 + low)
 }
 
 function dayOf(saved: ReadonlySet<string>): number | undefined {
@@ -54,4 +113,8 @@ function dayOf(saved: ReadonlySet<string>): number | undefined {
     if (DAY_PATTERN.test(entry)) return Number.parseInt(entry.slice(DAY_PREFIX.length), 16)
   }
   return undefined
+}
+
+function fourDigits(value: number): string {
+  return value.toString(16).padStart(4, '0')
 }

@@ -29,8 +29,11 @@ import { fileName, flag, queryOf, rawPath, rawQuery, timeoutMs } from './target.
 
 /** 48 weeks: content under its hash never changes, and caches trust no promise over a year. */
 const CACHE_FOR_EVER = 'public, max-age=29030400, immutable'
+/** Never superseded, but for the first hour another block of the same key may still take its place: s. */
+const CACHE_FIXED = 'max-age=3600'
 /** Under a word there may be something else at any time: whoever else writes to it may win. */
 const CACHE_WORD = 'max-age=60'
+const CACHE = { chk: CACHE_FOR_EVER, ssk: CACHE_FIXED, usk: CACHE_FIXED, ksk: CACHE_WORD } as const
 const WORD_WARNING = 'anyone may write to this word'
 const KEY_ATTEMPT = /^\/(?:[^/]*(?:@|%40)|(?:urn|freenet|shoal)(?::|%3a))/i
 
@@ -71,7 +74,8 @@ function readAsk(request: Request, response: Response, uri: ShoalUri): Ask {
       signal: hangUpSignal(response),
       ...(waitMs !== undefined && { timeoutMs: waitMs }),
     },
-    cacheControl: uri.type === 'ksk' ? CACHE_WORD : CACHE_FOR_EVER,
+    isPinned: flag(query, 'pinned'),
+    cacheControl: CACHE[uri.type],
     headers: {},
   }
 }
@@ -86,6 +90,10 @@ function needsOtherSpelling(uri: ShoalUri, path: string): ShoalUri | undefined {
 }
 
 async function serveEdition(node: Node, ask: Ask, uri: ShoalUri & { type: 'usk' }): Promise<void> {
+  if (ask.isPinned && uri.edition !== 'latest' && uri.edition >= 0) {
+    await serve(node, { ...ask, cacheControl: CACHE_FIXED })
+    return
+  }
   const isReload = /no-cache|max-age=0/.test(ask.request.headers['cache-control'] ?? '')
   const edition = await findEdition(node, uri, { ...ask.fetchOptions, isReload })
   const { cacheControl, link } = edition

@@ -85,6 +85,10 @@ const ADVICE: { readonly [code in Problem['code']]?: Advice } = {
     heading: 'Somebody was here first',
     next: 'What is under this name already cannot be replaced. Take another name, or the next edition.',
   },
+  E_FADED: {
+    heading: 'Parts of it are gone from the network',
+    next: 'Nothing was published. Publish again: this time everything is sent.',
+  },
   E_BUSY: { heading: 'Too much at once', next: 'Wait until others are done.', again: true },
   E_CLOSED: { heading: 'The node is stopping', next: 'Start it again, then reload this page.' },
 }

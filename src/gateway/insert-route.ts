@@ -10,7 +10,7 @@ import type { InsertFolderOptions, InsertOptions, Node } from '../node.ts'
 import { hangUpSignal } from './hang-up.ts'
 import { isMediaType } from './media-type.ts'
 import { tarItems } from './tar-items.ts'
-import { badQuery, fileName, flag, queryOf, textOf } from './target.ts'
+import { badQuery, documentName, fileName, flag, queryOf, textOf } from './target.ts'
 import type { UploadPlaces } from './upload.ts'
 
 const WORD_WARNING = 'Anyone may write to this word: what readers find under it may not be yours.'
@@ -102,7 +102,7 @@ function folderOptions(query: URLSearchParams): InsertFolderOptions {
 
 function commonOptions(query: URLSearchParams) {
   const name = fileName(query, 'name')
-  const word = fileName(query, 'word')
+  const word = documentName(query, 'word')
   return {
     convergent: flag(query, 'convergent'),
     ...(name !== undefined && { name }),

@@ -8,7 +8,7 @@ import type { Node, PublishOptions, PublishSource } from '../node.ts'
 import { hangUpSignal } from './hang-up.ts'
 import { mediaType, refuseWithFolder, sendCreated } from './insert-route.ts'
 import { tarItems } from './tar-items.ts'
-import { badQuery, fileName, flag, queryOf, textOf } from './target.ts'
+import { badQuery, documentName, fileName, flag, queryOf, textOf } from './target.ts'
 import type { UploadPlaces } from './upload.ts'
 
 /** Handles a publication from its first byte to the edition. */
@@ -35,7 +35,7 @@ export function createPublishRoute(node: Node, places: UploadPlaces): RequestHan
 function publishOptions(query: URLSearchParams): PublishOptions {
   const key = textOf(query, 'key')
   if (key === undefined) throw badQuery('key', 'is missing: the name of a key of this node')
-  const document = fileName(query, 'document')
+  const document = documentName(query, 'document')
   if (document === undefined) throw badQuery('document', 'is missing: the name to publish under')
   return { key, document, fixed: flag(query, 'fixed') }
 }

@@ -26,6 +26,8 @@ export interface Ask {
   /** Overrides the name that the key and the path give. */
   readonly fileName: string | undefined
   readonly isDownload: boolean
+  /** The very edition that is named, whether there is a newer one or not. */
+  readonly isPinned: boolean
   readonly fetchOptions: Pick<FetchOptions, 'timeoutMs'> & { readonly signal: AbortSignal }
   readonly cacheControl: string
   /** Headers of every answer to it but errors. */

@@ -126,7 +126,8 @@ function itemOf(entry: Entry, feed: Feed): FolderItem | undefined {
       `"${path}" is ${kind}; only files and folders can be inserted.`,
     )
   }
-  if (!Number.isSafeInteger(size)) {
+  // the library reads a size of -1 as -0
+  if (!Number.isSafeInteger(size) || size < 0 || Object.is(size, -0)) {
     throw new ShoalError('E_FOLDER', `"${path}" says that it has a size that nothing has.`)
   }
   return { type: 'file', path, size, content: contentOf(entry, feed) }

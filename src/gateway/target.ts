@@ -4,7 +4,7 @@
  * @module
  */
 import { ShoalError } from '../errors.ts'
-import { nameFault } from '../keys/uri.ts'
+import { documentNameFault, nameFault } from '../keys/names.ts'
 
 interface Target {
   /** As express keeps it: what the request line said. */
@@ -60,6 +60,20 @@ export function fileName(query: URLSearchParams, parameter: string): string | un
   if (name === undefined) return undefined
   const fault = nameFault(name)
   if (fault !== undefined) throw badQuery(parameter, fault)
+  return name
+}
+
+/**
+ * The name of a document, or a word; undefined where the parameter is absent. @throws ShoalError E_NAME
+ * saying what is wrong with it.
+ */
+export function documentName(query: URLSearchParams, parameter: string): string | undefined {
+  const name = single(query, parameter)
+  if (name === undefined) return undefined
+  const fault = documentNameFault(name.normalize('NFC'))
+  if (fault !== undefined) {
+    throw new ShoalError('E_NAME', `Not a valid name: ${parameter}: ${fault}.`)
+  }
   return name
 }
 

@@ -34,8 +34,11 @@ export interface Keyring {
   remove(name: string): Promise<void>
   /** Newest edition that was published here; -1: none. */
   lastEdition(name: string, document: string): number
-  /** Remembers an edition; one that is not newer changes nothing. */
-  setEdition(name: string, document: string, edition: number): Promise<void>
+  /**
+   * Remembers an edition; one that is not newer changes nothing. `publicKey`: of the key that is meant;
+   * where another has taken its name since, that is E_NO_KEY.
+   */
+  setEdition(name: string, document: string, edition: number, publicKey?: Uint8Array): Promise<void>
   /**
    * Addresses, by `mapKey`, of which the document's blocks were spread; undefined: not known. `has` goes
    * by their first 8 bytes, and these are what it lists.

@@ -107,13 +107,20 @@ export class NodeKeyring implements Keyring {
     return this.#get(name).editions.get(checkedDocument(document)) ?? -1
   }
 
-  async setEdition(name: string, document: string, edition: number): Promise<void> {
+  async setEdition(
+    name: string,
+    document: string,
+    edition: number,
+    publicKey?: Uint8Array,
+  ): Promise<void> {
     if (!Number.isInteger(edition) || edition < 0 || edition > MAX_EDITION) {
       throw new RangeError('an edition is a whole number in [0, 2^51 - 1]')
     }
     const normal = checkedDocument(document)
     await this.#inTurn(async () => {
       const key = this.#get(name)
+      const isMeant = publicKey === undefined || equals(publicKey, key.publisher.publicKey)
+      if (!isMeant) throw missing(name)
       if (edition <= (key.editions.get(normal) ?? -1)) return
       const editions = new Map(key.editions).set(normal, edition)
       if (editions.size > MAX_DOCUMENTS) {
@@ -157,7 +164,7 @@ export class NodeKeyring implements Keyring {
   #get(name: string): OpenKey {
     const key = this.#keys.get(checkedKeyName(name))
     if (key !== undefined) return key
-    throw new ShoalError('E_NO_KEY', `The keyring has no key ${JSON.stringify(name)}.`)
+    throw missing(name)
   }
 
   #add(name: string, seed: Uint8Array): Promise<KeyInfo> {
@@ -206,8 +213,13 @@ function infoOf({ name, publisher }: OpenKey): KeyInfo {
 function checkedDocument(document: string): string {
   const normal = document.normalize('NFC')
   const fault = documentNameFault(normal)
-  if (fault !== undefined) throw new ShoalError('E_NAME', `The name of a document ${fault}.`)
+  if (fault !== undefined)
+    throw new ShoalError('E_NAME', `The name of a document or word ${fault}.`)
   return normal
+}
+
+function missing(name: string): ShoalError {
+  return new ShoalError('E_NO_KEY', `The keyring has no key ${JSON.stringify(name)}.`)
 }
 
 function exists(what: string): ShoalError {

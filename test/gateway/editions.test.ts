@@ -198,3 +198,13 @@ test('a reload asks the network again, as a new visit within a minute does not',
   }
   assert.equal(node.names.networkLookUps, 3)
 })
+
+test('a pinned edition is served as it is, though there is a newer one, and nothing is looked up', async () => {
+  const { agent, node, root, publish } = gateway()
+  publish('second')
+  const { status, text, headers } = await agent.get(`${root}0/?pinned`).redirects(0)
+  assert.deepEqual([status, text, headers['cache-control']], [200, 'first', 'max-age=3600'])
+  assert.equal(node.calls.lookUp.length, 0)
+  // no edition is named, so there is nothing to pin
+  assert.equal((await agent.get(`${root}latest/?pinned`).redirects(0)).status, 307)
+})

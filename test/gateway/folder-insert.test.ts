@@ -143,14 +143,18 @@ const BAD_QUERIES = [
   ['insert?folder=1&type=text/html', 'type'],
   ['insert?folder=1&urn=1', 'urn'],
   ['insert?folder=1&name=a/b', 'name'],
-  ['insert?folder=1&word=..', 'word'],
-  ['insert?word=a%2Fb', 'word'],
+  ['insert?folder=1&word=..', 'word', 'E_NAME'],
+  ['insert?word=a%2Fb', 'word', 'E_NAME'],
+  ['insert?word=', 'word', 'E_NAME'],
+  ['insert?word=12', 'word', 'E_NAME'],
   ['insert?word=a&urn=1', 'urn'],
   ['publish', 'key'],
   ['publish?key=&document=a', 'key'],
   ['publish?key=me', 'document'],
-  ['publish?key=me&document=a%2Fb', 'document'],
-  [`publish?key=me&document=${'a'.repeat(256)}`, 'document'],
+  ['publish?key=me&document=a%2Fb', 'document', 'E_NAME'],
+  ['publish?key=me&document=', 'document', 'E_NAME'],
+  ['publish?key=me&document=latest', 'document', 'E_NAME'],
+  [`publish?key=me&document=${'a'.repeat(256)}`, 'document', 'E_NAME'],
   ['publish?key=me&key=you&document=a', 'key'],
   ['publish?key=me&document=a&fixed=maybe', 'fixed'],
   ['publish?key=me&document=a&folder=1&name=x', 'name'],
@@ -158,14 +162,14 @@ const BAD_QUERIES = [
   ['publish?key=me&document=a&type=text', 'type'],
 ] as const
 
-for (const [query, part] of BAD_QUERIES) {
+for (const [query, part, expected = 'E_QUERY'] of BAD_QUERIES) {
   test(`"${query.slice(0, 50)}" is refused, naming ${part}`, async () => {
     const { node, agent } = gateway()
     await node.keys.create('me')
     const { status, body } = await agent.post(`/api/v1/${query}`).send('x')
     assert.equal(status, 400)
     const { code, detail } = body as { code: string; detail: string }
-    assert.equal(code, 'E_QUERY')
+    assert.equal(code, expected)
     assert.match(detail, new RegExp(`: ${part}: `))
     const { insert, insertFolder, publish } = node.calls
     assert.deepEqual([insert.length, insertFolder.length, publish.length], [0, 0, 0])

@@ -39,7 +39,7 @@ function everyKind(node: ReturnType<typeof createFakeNode>) {
 
 const KINDS = ['chk', 'ssk', 'usk', 'ksk'] as const
 const FOR_EVER = 'public, max-age=29030400, immutable'
-const CACHE = { chk: FOR_EVER, ssk: FOR_EVER, usk: 'max-age=60', ksk: 'max-age=60' }
+const CACHE = { chk: FOR_EVER, ssk: 'max-age=3600', usk: 'max-age=60', ksk: 'max-age=60' }
 
 for (const kind of KINDS) {
   test(`a site under its ${kind} is served by its paths`, async () => {

@@ -49,6 +49,8 @@ export interface Machine {
   readonly spreader: Spreader
   /** What a fetch gives in place of an answer. */
   fails: 'timed-out' | undefined
+  /** Addresses, by `mapKey`, that nobody answers for. */
+  readonly silent: Set<string>
   /** Blocks sent to the network, by address. */
   readonly sent: Address[]
   peers: number
@@ -63,7 +65,12 @@ export interface NameWorld {
   readonly rng: Rng
   readonly fake: FakeNetwork
   /** With the same publisher in its keyring as every other, under the name `me`. */
-  machine(options?: { peers?: number; keyring?: PublishKeyring; outbox?: Outbox }): Promise<Machine>
+  machine(options?: {
+    peers?: number
+    keyring?: PublishKeyring
+    outbox?: Outbox
+    networkName?: string
+  }): Promise<Machine>
 }
 
 const SEED_TEXT = publisherText()
@@ -98,8 +105,9 @@ export function createNameWorld(seed: number, latencyMs = 200): NameWorld {
     clock,
     rng,
     fake,
-    async machine({ peers = 3, keyring, outbox } = {}) {
-      return createMachine({ clock, rng, fake, latencyMs }, { peers, keyring, outbox })
+    async machine({ peers = 3, keyring, outbox, networkName = 'test' } = {}) {
+      const given = { peers, keyring, outbox, networkName }
+      return createMachine({ clock, rng, fake, latencyMs }, given)
     },
   }
 }
@@ -111,7 +119,12 @@ async function createMachine(
     fake,
     latencyMs,
   }: { clock: SimulatedClock; rng: Rng; fake: FakeNetwork; latencyMs: number },
-  given: { peers: number; keyring: PublishKeyring | undefined; outbox: Outbox | undefined },
+  given: {
+    peers: number
+    keyring: PublishKeyring | undefined
+    outbox: Outbox | undefined
+    networkName: string
+  },
 ): Promise<Machine> {
   const outbox =
     given.outbox ??
@@ -120,6 +133,7 @@ async function createMachine(
   const latency = (): Promise<void> => delay(clock, 5 + rng.below(latencyMs))
   const sent: Address[] = []
   const state = { peers: given.peers, fails: undefined as 'timed-out' | undefined, today: 20_000 }
+  const silent = new Set<string>()
   const ask = async (address: Address, homes: readonly Home[], signal: AbortSignal) => {
     fake.fetches.push(address)
     signal.throwIfAborted()
@@ -130,7 +144,9 @@ async function createMachine(
     })
     const block = best(await Promise.all(answers))
     signal.throwIfAborted()
-    if (state.fails !== undefined) return { type: state.fails } as const
+    if (state.fails !== undefined || silent.has(mapKey(address))) {
+      return { type: 'timed-out' } as const
+    }
     return answer(block)
   }
   const network: Network = {
@@ -176,6 +192,9 @@ async function createMachine(
     keywords,
     keyring,
     today: () => state.today,
+    networkName: given.networkName,
+    rng,
+    askOthers: async (address, signal) => (await ask(address, [0, 1], signal)).type,
     added: () => {
       spreader.wake()
     },
@@ -191,6 +210,7 @@ async function createMachine(
     publications,
     spreader,
     sent,
+    silent,
     connect() {
       machine.peers = 3
       spreader.retryNow()

@@ -161,9 +161,15 @@ test('status is a table for people and JSON for programs', async () => {
 })
 
 /** A gateway with a site: paths of files and their content, listings made of them. */
-async function siteGateway(files: Readonly<Record<string, string>>): Promise<ScriptedGateway> {
+async function siteGateway(
+  files: Readonly<Record<string, string>>,
+  bare: string[] = [],
+): Promise<ScriptedGateway> {
   return scriptGateway((request, response) => {
-    const url = decodeURIComponent(request.url ?? '')
+    const [path = '', query] = (request.url ?? '').split('?')
+    const url = decodeURIComponent(path)
+    // once it is clear which edition it is, everything is asked of that one
+    if (url.startsWith('/USK@a,b,c/site/1/') && query !== 'pinned') bare.push(url)
     if (url.startsWith('/USK@a,b,c/site/0')) {
       response.writeHead(307, { location: url.replace('/0', '/1') }).end()
     } else if (url === '/USK@a,b,c/site/1') {
@@ -211,7 +217,8 @@ async function filesIn(directory: string): Promise<Record<string, string>> {
 }
 
 test('a folder is fetched whole, by its newest edition, with or without its slash', async () => {
-  const site = await siteGateway(SITE)
+  const bare: string[] = []
+  const site = await siteGateway(SITE, bare)
   for (const key of ['USK@a,b,c/site/0/', 'USK@a,b,c/site/0', 'USK@a,b,c/site/1/']) {
     const directory = join(folder, 'fetched')
     const { exit, stdout, stderr } = await runCli([
@@ -227,7 +234,25 @@ test('a folder is fetched whole, by its newest edition, with or without its slas
     assert.ok(!(await readdir(folder)).includes('fetched.part'))
     await rm(directory, { recursive: true })
   }
+  assert.deepEqual(new Set(bare), new Set(['/USK@a,b,c/site/1/']))
   await site.close()
+})
+
+test('empty folders without end are given up, though each listing is short', async () => {
+  const entries = Array.from({ length: 1000 }, (_, i) => ({
+    name: `${i}`,
+    type: 'folder',
+    size: 0,
+  }))
+  const site = await scriptGateway((_request, response) => {
+    sendJson(response, 200, { entries })
+  })
+  const directory = join(folder, 'bomb')
+  const limited = ['get', 'KSK@w/', '-o', directory, '--gateway', site.url]
+  const { exit, stderr } = await runCli(limited)
+  await site.close()
+  assert.equal(exit, 1)
+  assert.match(stderr, /there are over 20000 folders in it/)
 })
 
 test('a folder takes an empty folder, and neither a full one, a file nor stdout', async () => {
@@ -253,8 +278,8 @@ test('what is missing in a folder is named, and what came before it stays', asyn
     { name: 'gone', type: 'file', size: 1 },
   ]
   const site = await scriptGateway((request, response) => {
-    if (request.url?.endsWith('/')) sendJson(response, 200, { entries })
-    else if (request.url?.endsWith('/a')) response.end('a')
+    if (request.url?.split('?')[0]?.endsWith('/')) sendJson(response, 200, { entries })
+    else if (request.url?.split('?')[0]?.endsWith('/a')) response.end('a')
     else sendJson(response, 404, { detail: 'Nobody has it.' })
   })
   const directory = join(folder, 'partial')

@@ -146,7 +146,7 @@ test('a key that is not there, or there already, is told in the gateway’s word
   for (const action of ['show', 'export', 'remove']) {
     const { exit, stdout, stderr } = await key([action, 'gone'])
     assert.deepEqual([exit, stdout], [1, ''], action)
-    assert.match(stderr, /^shoal key: The keyring has no key "gone"\.\n$/)
+    assert.match(stderr, /^shoal key: The keyring has no key "gone"\. \(E_NO_KEY\)\n$/)
   }
   for (const [name, words] of [
     ['blog', /there is another key "blog"/],

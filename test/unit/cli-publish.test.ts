@@ -96,8 +96,54 @@ test('an edition that could not be checked is told on stderr', async () => {
   const fixed = await runCli(['publish', 'me', site, '--fixed', ...to])
   await gateway.close()
   assert.deepEqual([exit, stdout], [0, `${USK}\n`])
-  assert.match(stderr, /^no peers yet: whether another machine took edition 4 .*\n$/)
-  assert.match(fixed.stderr, /^no peers yet: whether another machine published this document .*\n$/)
+  assert.equal(
+    stderr,
+    'not confirmed yet: the node looks later whether another machine took edition 4\n',
+  )
+  assert.equal(
+    fixed.stderr,
+    'not confirmed yet: whether another machine published this document is not known\n',
+  )
+})
+
+test('where parts have faded a folder or a file is sent a second time, whole, and no third time', async () => {
+  const faded = { detail: 'Parts are gone; publish again.', code: 'E_FADED' }
+  const files: string[][] = []
+  let failures = 1
+  const gateway = await scriptGateway(async (request, response) => {
+    const parts: Buffer[] = []
+    for await (const part of request) parts.push(part as Buffer)
+    const body = Buffer.concat(parts)
+    const isFolder = request.url?.includes('folder=1') === true
+    const entries = isFolder ? await untar(Readable.from([body])) : []
+    files.push(isFolder ? entries.map(({ path }) => path) : [body.toString()])
+    if (failures-- > 0) sendJson(response, 409, faded)
+    else sendJson(response, 201, { uri: USK, edition: 4, collisions: [], confirmed: true })
+  })
+  const to = ['--gateway', gateway.url, '--no-wait']
+  const stderr =
+    'parts of what was published before are gone from the network: everything is sent again\n'
+  const folder = await runCli(['publish', 'me', site, ...to])
+  assert.deepEqual(folder, { exit: 0, stdout: `${USK}\n`, stderr })
+  failures = 1
+  const file = await runCli(['publish', 'me', join(site, 'index.html'), ...to])
+  assert.deepEqual(file, { exit: 0, stdout: `${USK}\n`, stderr })
+  failures = 2
+  const twice = await runCli(['publish', 'me', site, ...to])
+  assert.deepEqual([twice.exit, twice.stdout], [1, ''])
+  assert.equal(twice.stderr, `${stderr}shoal publish: ${faded.detail} (E_FADED)\n`)
+  failures = 1
+  const stdin = Readable.from([Buffer.from('from a pipe')])
+  const piped = await runCli(['publish', 'me', '-', '--document', 'log', ...to], { stdin })
+  await gateway.close()
+  assert.deepEqual(piped, {
+    exit: 1,
+    stdout: '',
+    stderr: `shoal publish: ${faded.detail} (E_FADED)\n`,
+  })
+  const page = '<h1>hello</h1>'
+  const folders = ['index.html']
+  assert.deepEqual(files, [folders, folders, [page], [page], folders, folders, ['from a pipe']])
 })
 
 test('a key that is not there is told with what makes one', async () => {
@@ -108,7 +154,7 @@ test('a key that is not there is told with what makes one', async () => {
   assert.deepEqual(result, {
     exit: 1,
     stdout: '',
-    stderr: 'shoal publish: There is no key "me". (to make one: shoal key new me)\n',
+    stderr: 'shoal publish: There is no key "me". (to make one: shoal key new me) (E_NO_KEY)\n',
   })
 })
 
@@ -116,7 +162,11 @@ test('other refusals come in the gateway’s words', async () => {
   const gateway = await publishing({ detail: 'It exists.', code: 'E_COLLISION' }, 409)
   const result = await runCli(['publish', 'me', site, '--fixed', '--gateway', gateway.url])
   await gateway.close()
-  assert.deepEqual(result, { exit: 1, stdout: '', stderr: 'shoal publish: It exists.\n' })
+  assert.deepEqual(result, {
+    exit: 1,
+    stdout: '',
+    stderr: 'shoal publish: It exists. (E_COLLISION)\n',
+  })
 })
 
 test('what has no name needs --document', async () => {
@@ -147,6 +197,10 @@ test('a name that is not found is a failure, and what is no key a usage error', 
   const gateway = await publishing({ detail: 'Nobody knows it.', code: 'E_NOT_FOUND' }, 404)
   const lost = await runCli(['announce', 'USK@pk,rk,extra/x/0', '--gateway', gateway.url])
   await gateway.close()
-  assert.deepEqual(lost, { exit: 1, stdout: '', stderr: 'shoal announce: Nobody knows it.\n' })
+  assert.deepEqual(lost, {
+    exit: 1,
+    stdout: '',
+    stderr: 'shoal announce: Nobody knows it. (E_NOT_FOUND)\n',
+  })
   assert.equal((await runCli(['announce', 'me'])).exit, 2)
 })

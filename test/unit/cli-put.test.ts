@@ -1,5 +1,6 @@
 /** @module */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
@@ -331,7 +332,7 @@ test('an early answer to a folder ends it with the gateway’s words, every time
   })
   for (let time = 0; time < 20; time++) {
     const { exit, stderr } = await runCli(['put', site, '--gateway', gateway.url])
-    assert.deepEqual([exit, stderr], [1, 'shoal put: The folder is no good.\n'])
+    assert.deepEqual([exit, stderr], [1, 'shoal put: The folder is no good. (E_FOLDER)\n'])
   }
   await gateway.close()
 })
@@ -347,4 +348,23 @@ test('options that exclude each other are usage errors', async () => {
     assert.deepEqual([exit, stdout], [2, ''], stderr)
     assert.match(stderr, words)
   }
+})
+
+test('a named pipe is refused, as opening one that nobody writes to could not be interrupted', async () => {
+  const path = join(folder, 'pipe')
+  execFileSync('mkfifo', [path])
+  const { exit, stdout, stderr } = await runCli(['put', path])
+  assert.deepEqual([exit, stdout], [2, ''])
+  assert.match(stderr, /is a named pipe: use - and < in its place/)
+})
+
+test("the gateway's own code stands behind its words", async () => {
+  const gateway = await scriptGateway((request, response) => {
+    request.resume()
+    sendJson(response, 409, { detail: 'There is other content.', code: 'E_COLLISION' })
+  })
+  const { path } = await fileOf('a.txt', 1)
+  const { exit, stderr } = await runCli(['put', path, '--gateway', gateway.url])
+  await gateway.close()
+  assert.deepEqual([exit, stderr], [1, 'shoal put: There is other content. (E_COLLISION)\n'])
 })

@@ -196,12 +196,25 @@ test('a remembered edition never goes back', async () => {
   await keyring.create('blog')
   await keyring.setEdition('blog', 'site', 5)
   await keyring.setEdition('blog', 'site', 4)
+  assert.equal(keyring.lastEdition('blog', 'site'), 5)
   await keyring.setEdition('blog', 'site', 5)
   assert.equal(keyring.lastEdition('blog', 'site'), 5)
   for (const edition of [-1, 0.5, 2 ** 51, Number.NaN]) {
     await assert.rejects(keyring.setEdition('blog', 'site', edition), RangeError)
   }
   await assert.rejects(keyring.setEdition('blog', '12', 1), hasCode('E_NAME'))
+})
+
+test('an edition of a key is not taken for one of another key that has its name now', async () => {
+  const keyring = await inMemory()
+  await keyring.create('blog')
+  const { publicKey } = keyring.publisher('blog')
+  await keyring.setEdition('blog', 'site', 1, publicKey)
+  assert.equal(keyring.lastEdition('blog', 'site'), 1)
+  await keyring.remove('blog')
+  await keyring.create('blog')
+  await assert.rejects(keyring.setEdition('blog', 'site', 2, publicKey), hasCode('E_NO_KEY'))
+  assert.equal(keyring.lastEdition('blog', 'site'), -1)
 })
 
 test('claims are kept once each, and dropped by their place', async () => {

@@ -9,9 +9,14 @@ import type { Manifest } from '../../src/content/manifest.ts'
 import { NameTable } from '../../src/content/names.ts'
 import { ErisEncoder } from '../../src/keys/eris.ts'
 import { BLOCK_BYTES, toAddress, toBlock } from '../../src/keys/block.ts'
-import type { Address } from '../../src/keys/block.ts'
+import type { Address, Block, Home } from '../../src/keys/block.ts'
 import { equals, mapKey, utf8Text } from '../../src/keys/bytes.ts'
-import { IMMUTABLE_SEQUENCE, documentAddress, publisherFromSeed } from '../../src/keys/signed.ts'
+import {
+  IMMUTABLE_SEQUENCE,
+  documentAddress,
+  headSequence,
+  publisherFromSeed,
+} from '../../src/keys/signed.ts'
 import type { DocumentKey } from '../../src/keys/signed.ts'
 import type { UskUri } from '../../src/keys/uri.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
@@ -27,6 +32,7 @@ function world() {
   const fake = createFakeNetwork()
   const names = new NameTable({ clock, keywords: new Keywords() })
   const asked: { address: Address; isHead: boolean; signal: AbortSignal }[] = []
+  const homesOfNewest: (readonly Home[])[] = []
   const state = { failure: undefined as 'timed-out' | 'no-peers' | undefined, delayMs: 10 }
   const ask = async (address: Address, signal: AbortSignal): Promise<BlockResult> => {
     asked.push({ address, isHead: equals(address, HEAD), signal })
@@ -42,7 +48,10 @@ function world() {
   }
   const source: BlockSource = {
     getBlock: (address, { signal }) => ask(address, signal),
-    getNewest: (address, { signal }) => ask(address, signal),
+    getNewest: (address, { homes, signal }) => {
+      homesOfNewest.push(homes)
+      return ask(address, signal)
+    },
   }
   const context = { source, signal: new AbortController().signal }
   const putEditions = (...editions: number[]): void => {
@@ -76,6 +85,7 @@ function world() {
     fake,
     names,
     asked,
+    homesOfNewest,
     state,
     source,
     context,
@@ -106,6 +116,13 @@ describe('looking up the newest edition', () => {
       asked.map(({ isHead }) => isHead),
       [true],
     )
+  })
+
+  test('the head is asked for at all its homes', async () => {
+    const { homesOfNewest, putHead, lookUp } = world()
+    putHead(7)
+    await lookUp()
+    assert.deepEqual(homesOfNewest, [[0, 1, 2]])
   })
 
   test('an answer is used again while it is young enough, and its age is told', async () => {
@@ -244,6 +261,31 @@ describe('looking up the newest edition', () => {
     names.noteOwn(publisher.documentKey('one more'), 0, block)
     assert.equal((await at()).type, 'not-found')
   })
+
+  test('names that are looked up in vain take no place, and give none a longer life', async () => {
+    const { names, state, clock, context, putHead, putEditions, editionOf } = world()
+    putHead(9)
+    assert.equal(await editionOf(), 9)
+    const other = publisher.documentKey('other')
+    names.noteOwn(other, 4, headBlock(publisher, other, 4).block)
+    state.delayMs = 1
+    for (let i = 0; i < 2000; i += 200) {
+      const vain = Array.from({ length: 200 }, (_, j) =>
+        names.lookUp(publisher.documentKey(`none ${i + j}`), NORMAL, context),
+      )
+      const found = await clock.runUntilSettled(Promise.all(vain))
+      assert.ok(found.every(({ type }) => type === 'not-found'))
+    }
+    assert.equal(names.newest(key), 9)
+    putEditions(0)
+    state.failure = 'timed-out'
+    assert.equal(await editionOf(), 'timed-out')
+    state.failure = undefined
+    for (let i = 0; i < 999; i++) {
+      names.noteOwn(publisher.documentKey(`own ${i}`), 0, headBlock(publisher, key, 0).block)
+    }
+    assert.deepEqual([names.newest(key), names.newest(other)], [-1, 4])
+  })
 })
 
 describe('opening documents', () => {
@@ -257,17 +299,47 @@ describe('opening documents', () => {
     assert.equal(await open(1), 'edition 1')
   })
 
-  test('a head seen long ago gives way to its edition, and stands in where that is not to be had', async () => {
-    const { clock, fake, putHead, putEditions, lookUp, open } = world()
+  test('an edition whose head is known is that head’s, however old; `latest` is the same', async () => {
+    const { clock, fake, asked, putHead, putEditions, lookUp, open } = world()
     putHead(2)
     putEditions(2)
     await lookUp()
-    await clock.runFor(61_000)
-    assert.equal(await open(2), 'edition 2')
+    await clock.runFor(600_000)
+    asked.length = 0
+    assert.equal(await open(2), 'head 2')
+    assert.equal(asked.length, 0)
+    assert.equal(await open('latest'), 'head 2')
     fake.homes.forEach((home) => {
       home.clear()
     })
     assert.equal(await open(2), 'head 2')
+  })
+
+  test('a head fetched anew takes the place of one of the same edition', async () => {
+    const { fake, putHead, lookUp, open } = world()
+    putHead(2)
+    await lookUp()
+    const head = { edition: 2, editionHash: new Uint8Array(32) }
+    const plaintext = encodeDocument({ body: textBody('another head 2'), head })
+    const place = { kind: 'head', edition: 0 } as const
+    const block = publisher.seal(key, place, { sequence: headSequence(key, 2), plaintext })
+    fake.homes.forEach((home) => home.set(mapKey(HEAD), block))
+    assert.equal(await open(2), 'head 2')
+    await lookUp()
+    assert.equal(await open(2), 'another head 2')
+  })
+
+  test('a head that comes while its edition is fetched counts if that is another edition than it names', async () => {
+    const { clock, names, state, context, putEditions } = world()
+    putEditions(1)
+    const openLater = async (block: Block): Promise<string | undefined> => {
+      const opening = names.open(uskOf(1), context).then(textOf)
+      await clock.runFor(1)
+      names.noteOwn(key, 1, block)
+      return clock.runUntilSettled(opening)
+    }
+    state.delayMs = 100
+    assert.equal(await openLater(headBlock(publisher, key, 1).block), 'head 1')
   })
 
   test('latest and negative editions are looked up first', async () => {
@@ -341,44 +413,5 @@ describe('opening documents', () => {
     fake.put(documentAddress(word.key, ksk), block)
     const opened = names.open({ type: 'ksk', word: 'sardines', path: [] }, context)
     assert.equal(textOf(await clock.runUntilSettled(opened)), 'for ever')
-  })
-})
-
-describe('words', () => {
-  test('a word is derived once, two at a time, and few are remembered', async () => {
-    const finish: (() => void)[] = []
-    const derived: string[] = []
-    const keywords = new Keywords(async (word) => {
-      derived.push(word)
-      await new Promise<void>((resolve) => finish.push(resolve))
-      return { publisher, key: publisher.documentKey(word) }
-    })
-    const all = ['a', 'a', 'b', 'c'].map((word) => keywords.of(word))
-    await new Promise((resolve) => setImmediate(resolve))
-    assert.deepEqual(derived, ['a', 'b'])
-    finish.shift()?.()
-    await all[0]
-    await new Promise((resolve) => setImmediate(resolve))
-    assert.deepEqual(derived, ['a', 'b', 'c'])
-    for (const done of finish.splice(0)) done()
-    assert.equal(await all[0], await all[1])
-    await Promise.all(all)
-    await keywords.of('a')
-    assert.equal(derived.length, 3)
-  })
-
-  test('a word that fails is tried anew, and too many waiting are refused', async () => {
-    let fails = true
-    const keywords = new Keywords((word) =>
-      fails
-        ? Promise.reject(new Error('no memory'))
-        : Promise.resolve({ publisher, key: publisher.documentKey(word) }),
-    )
-    await assert.rejects(keywords.of('a'), /no memory/)
-    fails = false
-    await keywords.of('a')
-    const stuck = new Keywords(() => new Promise(() => {}))
-    for (let i = 0; i < 258; i++) void stuck.of(`w${i}`)
-    await assert.rejects(stuck.of('one more'), { code: 'E_BUSY' })
   })
 })

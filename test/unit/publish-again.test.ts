@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { sequenceOf } from '../../src/keys/block.ts'
+import { mapKey } from '../../src/keys/bytes.ts'
 import { parseUri } from '../../src/keys/uri.ts'
 import type { UskUri } from '../../src/keys/uri.ts'
 import type { PublishResult } from '../../src/node-types.ts'
+import { openKeyring } from '../../src/keyring.ts'
+import { editionBlock } from '../helpers/name-world.ts'
 import { startPublishing } from '../helpers/publishing.ts'
 import { seedFromEnvironment } from '../helpers/rng.ts'
 
@@ -46,6 +49,62 @@ describe('what is inserted again', () => {
   })
 })
 
+describe('what was published before and is gone', () => {
+  const content = new Uint8Array(300_000).fill(7)
+
+  test('ends the next publication, nothing of which stays; the one after that sends everything', async (t) => {
+    const { clock, fake, machine, publish, run } = startPublishing(t, seed)
+    const node = await machine()
+    const first = await run(publish(node, content))
+    await clock.runFor(10_000)
+    fake.homes.forEach((home) => {
+      home.clear()
+    })
+    const sent = node.sent.length
+    await assert.rejects(run(publish(node, content)), { code: 'E_FADED' })
+    await clock.runFor(10_000)
+    assert.deepEqual([node.outbox.pendingBlocks, node.sent.length], [0, sent])
+    const again = await run(publish(node, content))
+    assert.equal(again.edition, 1)
+    const blocksOf = ({ insertId }: PublishResult) => node.outbox.insert(insertId)?.blocks
+    assert.equal(blocksOf(again), blocksOf(first))
+  })
+
+  test('homes 0 and 1 are asked, where all blocks are', async (t) => {
+    const { clock, fake, machine, publish, run } = startPublishing(t, seed)
+    const node = await machine()
+    await run(publish(node, content))
+    await clock.runFor(10_000)
+    fake.homes[2]?.clear()
+    assert.equal((await run(publish(node, content))).edition, 1)
+  })
+
+  test('another network has nothing of it', async (t) => {
+    const { clock, machine, publish, run } = startPublishing(t, seed)
+    const node = await machine()
+    const first = await run(publish(node, content))
+    await clock.runFor(10_000)
+    const { keyring } = node
+    const elsewhere = await machine({ keyring, networkName: 'elsewhere' })
+    const second = await run(publish(elsewhere, content))
+    const blocks = node.outbox.insert(first.insertId)?.blocks
+    assert.equal(elsewhere.outbox.insert(second.insertId)?.blocks, blocks)
+  })
+})
+
+test('a key that was replaced while it published leaves no edition to the new one of its name', async (t) => {
+  const { clock, machine, publish, run } = startPublishing(t, seed)
+  const keyring = await openKeyring({ dataDir: undefined })
+  await keyring.create('me')
+  const node = await machine({ keyring })
+  const publishing = assert.rejects(publish(node, 'of the old key'), { code: 'E_NO_KEY' })
+  await clock.runFor(1)
+  await keyring.remove('me')
+  await keyring.create('me')
+  await run(publishing)
+  assert.equal(keyring.lastEdition('me', 'site'), -1)
+})
+
 describe('announcing', () => {
   test('who can read a name can insert its head and edition again, byte by byte', async (t) => {
     const { clock, fake, machine, publish, run } = startPublishing(t, seed)
@@ -60,6 +119,21 @@ describe('announcing', () => {
     await clock.runFor(5000)
     assert.deepEqual(fake.homes[1], before)
     assert.equal([...before.values()].filter((block) => sequenceOf(block) < 2 ** 53 - 1).length, 1)
+  })
+
+  test('an edition that is not the one its head names stays where it is', async (t) => {
+    const { clock, fake, machine, publish, run } = startPublishing(t, seed)
+    const node = await machine()
+    const { uri } = await run(publish(node, 'one'))
+    await clock.runFor(5000)
+    const publisher = node.keyring.publisher('me')
+    const other = editionBlock(publisher, publisher.documentKey('site'), 0)
+    fake.homes.forEach((home) => home.set(mapKey(other.address), other.block))
+    const reader = await machine()
+    const announced = await run(reader.publications.announce(parseUri(uri) as UskUri))
+    assert.equal(announced.edition, 0)
+    assert.equal(reader.outbox.insert(announced.insertId)?.blocks, 1)
+    assert.equal(await reader.outbox.get(other.address), undefined)
   })
 
   test('what cannot be found cannot be announced, and the reason is told', async (t) => {

@@ -1,9 +1,11 @@
 /** @module */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { memoryKeyring } from '../helpers/name-world.ts'
-import type { Machine } from '../helpers/name-world.ts'
-import { SITE, editionUri, once, startPublishing } from '../helpers/publishing.ts'
+import type { Block } from '../../src/keys/block.ts'
+import { parseUri } from '../../src/keys/uri.ts'
+import type { UskUri } from '../../src/keys/uri.ts'
+import { editionBlock, headBlock, memoryKeyring, textBody } from '../helpers/name-world.ts'
+import { editionUri, placesOf, startPublishing, superseding } from '../helpers/publishing.ts'
 import { seedFromEnvironment } from '../helpers/rng.ts'
 
 const seed = seedFromEnvironment()
@@ -42,6 +44,58 @@ describe('publishing without peers', () => {
       assert.equal(await read(reader, editionUri(alone.uri, 1)), 'alone', at)
       assert.deepEqual([node.keyring.claims(), node.outbox.pendingBlocks], [[], 0], at)
     }
+  })
+
+  test('several editions published alone go out as they are where nobody took them', async (t) => {
+    const { clock, machine, publish, run, readAll } = startPublishing(t, seed)
+    const node = await machine({ peers: 0 })
+    for (const text of ['first', 'second']) await run(publish(node, text))
+    const { uri } = await run(publish(node, 'third'))
+    node.connect()
+    await clock.runFor(60_000)
+    assert.deepEqual(await readAll(uri), ['first', 'second', 'third'], at)
+    assert.deepEqual([node.keyring.claims(), node.outbox.pendingBlocks], [[], 0])
+  })
+
+  test('an edition that others have gone beyond is given up, though nothing is left of it there', async (t) => {
+    const { clock, fake, machine, publish, run, newest, read } = startPublishing(t, seed)
+    const node = await machine({ peers: 0 })
+    const { uri } = await run(publish(node, 'alone'))
+    const { publisher, key, edition } = placesOf(node)
+    const { address, block } = headBlock(publisher, key, 1)
+    fake.put(address, block)
+    node.connect()
+    await clock.runFor(60_000)
+    const reader = await machine()
+    assert.equal(await newest(reader, uri), 2)
+    assert.equal(await read(reader, editionUri(uri, 2)), 'alone')
+    assert.equal(fake.newest(edition(0)), undefined)
+  })
+
+  test('a head of others that was announced here is not taken for a later publication', async (t) => {
+    const { clock, machine, publish, run, readAll } = startPublishing(t, seed)
+    const [node, other] = [await machine({ peers: 0 }), await machine()]
+    const { uri } = await run(publish(node, 'alone'))
+    for (const text of ['e0', 'e1', 'e2']) await run(publish(other, text))
+    await clock.runFor(5000)
+    node.connect()
+    await run(node.publications.announce(parseUri(uri) as UskUri))
+    await clock.runFor(60_000)
+    assert.deepEqual(await readAll(uri), ['e0', 'e1', 'e2', 'alone'], at)
+  })
+
+  test('what has gone out is looked at later like all others', async (t) => {
+    const { clock, fake, machine, publish, run, readAll } = startPublishing(t, seed)
+    const node = await machine({ peers: 0 })
+    const { uri } = await run(publish(node, 'alone'))
+    node.connect()
+    await clock.runFor(10_000)
+    const { publisher, key, edition } = placesOf(node)
+    const make = () => editionBlock(publisher, key, 0, textBody('theirs'))
+    const { address, block } = superseding(fake.newest(edition(0)) as Block, make)
+    fake.put(address, block)
+    await clock.runFor(60_000)
+    assert.deepEqual(await readAll(uri), ['theirs', 'alone'], at)
   })
 
   test('of several editions published alone only the newest is published again', async (t) => {
@@ -83,60 +137,5 @@ describe('publishing without peers', () => {
     node.connect()
     await clock.runFor(60_000)
     assert.deepEqual(keyring.claims(), [])
-  })
-})
-
-describe('documents that never change', () => {
-  const FIXED = { ...SITE, fixed: true }
-
-  test('an SSK takes the same content again, from anywhere, and refuses another', async (t) => {
-    const { clock, machine, publish, run, read } = startPublishing(t, seed)
-    const [node, second] = [await machine(), await machine()]
-    const first = await run(publish(node, 'one', FIXED))
-    assert.match(first.uri, /^SSK@[\w-]{43},[\w-]{43},AQEAAg\/site$/)
-    assert.deepEqual([first.edition, first.isConfirmed], [0, true])
-    await clock.runFor(5000)
-    assert.equal((await run(publish(second, 'one', FIXED))).uri, first.uri)
-    await clock.runFor(5000)
-    await assert.rejects(run(publish(second, 'two', FIXED)), { code: 'E_COLLISION' })
-    assert.equal(second.outbox.pendingBlocks, 0)
-    assert.equal(await read(second, first.uri), 'one')
-  })
-
-  test('of two that write a word at once one is told, and nothing of it stays in the outbox', async (t) => {
-    const { clock, machine, run, read } = startPublishing(t, seed)
-    const nodes = await Promise.all([machine(), machine()])
-    const write = (node: Machine, i: number) =>
-      node.publications.insertWord(
-        { type: 'file', content: once(`from ${i}`) },
-        { word: 'sardines', isConvergent: false },
-      )
-    const results = await run(Promise.allSettled(nodes.map(write)))
-    const failed = results.filter((result) => result.status === 'rejected')
-    assert.deepEqual(
-      failed.map(({ reason }) => (reason as { code: string }).code),
-      ['E_COLLISION'],
-    )
-    await clock.runFor(5000)
-    const winner = results.findIndex((result) => result.status === 'fulfilled')
-    for (const node of nodes) {
-      assert.equal(node.outbox.pendingBlocks, 0)
-      assert.equal(await read(node, 'KSK@sardines'), `from ${winner}`, at)
-    }
-  })
-
-  test('a word without peers is kept, unconfirmed by nature', async (t) => {
-    const { machine, run, read } = startPublishing(t, seed)
-    const node = await machine({ peers: 0 })
-    const source = { type: 'file', content: once('x'), name: 'a.html' } as const
-    const done = await run(
-      node.publications.insertWord(source, { word: 'e\u0301', isConvergent: true }),
-    )
-    assert.deepEqual([done.uri, done.type, done.size], ['KSK@%C3%A9', 'text/html', 1])
-    assert.equal(await read(node, done.uri), 'x')
-    await assert.rejects(
-      run(node.publications.insertWord(source, { word: '12', isConvergent: false })),
-      { code: 'E_NAME' },
-    )
   })
 })

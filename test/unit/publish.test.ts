@@ -2,13 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { supersedes } from '../../src/keys/block.ts'
-import type { Block } from '../../src/keys/block.ts'
 import { mapKey } from '../../src/keys/bytes.ts'
 import { documentAddress } from '../../src/keys/signed.ts'
 import { parseUri } from '../../src/keys/uri.ts'
 import type { UskUri } from '../../src/keys/uri.ts'
-import { editionBlock, headBlock, textBody } from '../helpers/name-world.ts'
 import { SITE, editionUri, once, startPublishing } from '../helpers/publishing.ts'
 import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
 
@@ -105,19 +102,6 @@ describe('editions', () => {
     await clock.runFor(1000)
     assert.equal(node.outbox.pendingBlocks, 0)
   })
-
-  test('a network that does not answer is asked twice, then what is known here counts', async (t) => {
-    const { clock, machine, publish, run } = startPublishing(t, seed)
-    const node = await machine()
-    await run(publish(node, 'one'))
-    await clock.runFor(5000)
-    node.fails = 'timed-out'
-    const second = await run(publish(node, 'two'))
-    assert.deepEqual([second.edition, second.isConfirmed], [1, false])
-    node.fails = undefined
-    await clock.runFor(60_000)
-    assert.equal(node.outbox.pendingBlocks, 0)
-  })
 })
 
 describe('two machines with one key', () => {
@@ -144,43 +128,6 @@ describe('two machines with one key', () => {
     )
     await clock.runFor(5000)
     for (const node of nodes) assert.equal(node.outbox.pendingBlocks, 0)
-  })
-
-  test('a rival that comes after the look at what is there is found half a minute later', async (t) => {
-    const { clock, fake, machine, publish, run, read, newest } = startPublishing(t, seed)
-    const [node, reader] = [await machine(), await machine()]
-    const { uri, isConfirmed } = await run(publish(node, 'ours'))
-    assert.ok(isConfirmed)
-    await clock.runFor(5000)
-    const key = node.keyring.publisher('me').documentKey('site')
-    const rival = (): ReturnType<typeof editionBlock> =>
-      editionBlock(node.keyring.publisher('me'), key, 0, textBody('theirs'))
-    let late = rival()
-    const ours = fake.newest(late.address) as Block
-    while (!supersedes(late.block, ours)) late = rival()
-    fake.put(late.address, late.block)
-    await clock.runFor(60_000)
-    assert.equal(await newest(reader, uri), 1)
-    assert.equal(await read(reader, uri), 'theirs')
-    assert.equal(await read(reader, editionUri(uri, 1)), 'ours')
-  })
-
-  test('so is a rival’s head of the same edition, and an older edition is left to it', async (t) => {
-    const { clock, fake, machine, publish, run, read, newest } = startPublishing(t, seed)
-    const [node, reader] = [await machine(), await machine()]
-    const { uri } = await run(publish(node, 'first'))
-    await run(publish(node, 'second'))
-    await clock.runFor(5000)
-    const publisher = node.keyring.publisher('me')
-    const { address } = headBlock(publisher, publisher.documentKey('site'), 1)
-    const ours = fake.newest(address) as Block
-    let late = headBlock(publisher, publisher.documentKey('site'), 1)
-    while (!supersedes(late.block, ours))
-      late = headBlock(publisher, publisher.documentKey('site'), 1)
-    fake.put(address, late.block)
-    await clock.runFor(60_000)
-    assert.equal(await newest(reader, uri), 2)
-    assert.equal(await read(reader, editionUri(uri, 2)), 'second')
   })
 
   test('the same content twice at once is no collision', async (t) => {
