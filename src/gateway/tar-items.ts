@@ -113,6 +113,11 @@ class Feed {
   }
 }
 
+/** The library reads a size of -1 as -0. */
+function isSize(size: number): boolean {
+  return Number.isSafeInteger(size) && size >= 0 && !Object.is(size, -0)
+}
+
 function itemOf(entry: Entry, feed: Feed): FolderItem | undefined {
   const { header } = entry
   const path = pathOf(header)
@@ -126,8 +131,7 @@ function itemOf(entry: Entry, feed: Feed): FolderItem | undefined {
       `"${path}" is ${kind}; only files and folders can be inserted.`,
     )
   }
-  // the library reads a size of -1 as -0
-  if (!Number.isSafeInteger(size) || size < 0 || Object.is(size, -0)) {
+  if (!isSize(size)) {
     throw new ShoalError('E_FOLDER', `"${path}" says that it has a size that nothing has.`)
   }
   return { type: 'file', path, size, content: contentOf(entry, feed) }

@@ -176,6 +176,16 @@ for (const [query, part, expected = 'E_QUERY'] of BAD_QUERIES) {
   })
 }
 
+/** A file whose size field has -1 in base 256, and the checksum that goes with it. */
+async function withNegativeSize(): Promise<Buffer> {
+  const archive = await tar({ a: '' })
+  archive.fill(0xff, 124, 136)
+  archive.fill(' ', 148, 156)
+  const sum = archive.subarray(0, 512).reduce((total, byte) => total + byte, 0)
+  archive.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+  return archive
+}
+
 const BAD_FOLDERS: readonly (readonly [string, () => Promise<Buffer>])[] = [
   ['files out of order', () => tar({ b: '1', a: '2' })],
   [
@@ -185,6 +195,7 @@ const BAD_FOLDERS: readonly (readonly [string, () => Promise<Buffer>])[] = [
   ['a path that climbs out', () => tar({ '../x': '1' })],
   ['an absolute path', () => tar({ '/x': '1' })],
   ['half an archive', async () => (await tar({ a: 'a'.repeat(5000) })).subarray(0, 2000)],
+  ['a size of -1', () => withNegativeSize()],
   ['no archive', () => Promise.resolve(Buffer.from('hello'))],
 ]
 
