@@ -70,7 +70,10 @@ export interface InsertOptions {
   readonly convergent?: boolean
   /** Bare content without a manifest, convergent: the URI is a standard `urn:eris:`. */
   readonly bare?: boolean
-  /** Inserts under this KSK word, which anyone may write to; without `bare`. */
+  /**
+   * Inserts under this KSK word, which anyone may write to; without `bare`. Throws E_COLLISION where it
+   * is written, E_NO_PEERS and E_TIMEOUT where that cannot be found out.
+   */
   readonly word?: string
   readonly signal?: AbortSignal
 }
@@ -131,7 +134,10 @@ export interface PublishResult {
   readonly insertId: number
   /** Editions that another machine with the same key took first (E_COLLISION), ascending. */
   readonly collisions: readonly number[]
-  /** False without peers: whether another machine took the edition is found out when there are some. */
+  /**
+   * False where the network did not answer, or there are no peers: whether another machine took the
+   * edition is found out later.
+   */
   readonly isConfirmed: boolean
 }
 
@@ -210,8 +216,9 @@ export interface Node {
   insertFolder(items: FolderItems, options?: InsertFolderOptions): Promise<InsertFolderResult>
   /**
    * Inserts as `insert` does and puts it under a publisher's name. With peers it resolves when the
-   * edition is known to be this one's. Throws E_NO_KEY, E_NAME, E_FOLDER, E_COLLISION (an SSK or KSK
-   * that exists), E_FADED (blocks of the last publication are gone: the same again sends all) besides.
+   * edition is known to be this one's; once it is sent, an abort comes too late. Throws E_NO_KEY, E_NAME,
+   * E_FOLDER, E_FADED (blocks of the last publication are gone: the same again sends all), and of an SSK
+   * E_COLLISION (it exists), E_NO_PEERS, E_TIMEOUT (whether it does cannot be found out) besides.
    */
   publish(source: PublishSource, options: PublishOptions): Promise<PublishResult>
   readonly keys: PublisherKeys

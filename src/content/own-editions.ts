@@ -15,8 +15,8 @@ import { decodeDocument } from './document.ts'
 import type { DocumentBody } from './document.ts'
 import { publishEdition } from './edition.ts'
 import type { EditionParts, PublishedEdition } from './edition.ts'
-import { STALE_EDITIONS, viewEdition } from './edition-view.ts'
-import type { EditionView } from './edition-view.ts'
+import { STALE_EDITIONS, sendAgain, viewEdition } from './edition-view.ts'
+import type { EditionView, OwnEdition } from './edition-view.ts'
 import { HeldBlocks, withdrawEdition } from './held-blocks.ts'
 import type { InsertContext } from './insert.ts'
 import { HEAD_PLACE, bytesOfBody, openHead } from './signed-document.ts'
@@ -141,10 +141,7 @@ export class OwnEditions {
       return 'done'
     }
     const { body } = decodeDocument(claim.body)
-    const { network, closing } = this.#parts
-    const own = { edition: claim.edition, body }
-    const view = await viewEdition(place.key, own, { network, signal: closing })
-    const verdict = verdictOf(view, { edition: claim.edition, isHeld, isFirst })
+    const verdict = await this.#judge(place, { edition: claim.edition, body }, { isHeld, isFirst })
     if (verdict === 'lost') {
       await this.#publishAgain(place, claim, body)
       // not before the new edition is safe: a crash must not leave the content with neither
@@ -156,6 +153,20 @@ export class OwnEditions {
     await this.#letGo(place, claim)
     this.#checker.add(claim, false)
     return 'done'
+  }
+
+  async #judge(
+    { key }: Place,
+    own: OwnEdition,
+    how: Pick<Check, 'isHeld' | 'isFirst'>,
+  ): Promise<Verdict> {
+    const { network, clock, closing } = this.#parts
+    const context = { network, clock, signal: closing }
+    const view = await viewEdition(key, own, context)
+    const verdict = verdictOf(view, { ...how, ...own })
+    if (verdict !== 'ours' || how.isHeld || how.isFirst) return verdict
+    await sendAgain(key, own, { ...context, view })
+    return verdictOf(await viewEdition(key, own, context), { ...how, ...own })
   }
 
   /** The same content as the next edition, unless this node has published a newer one since. */
@@ -202,11 +213,13 @@ export class OwnEditions {
   }
 }
 
+type Verdict = 'ours' | 'lost' | 'free' | 'unknown'
+
 /** What a later look says of an edition that this node published. */
 function verdictOf(
   { shows, headEdition, isHeadOther }: EditionView,
   { edition, isHeld, isFirst }: { edition: number; isHeld: boolean; isFirst: boolean },
-): 'ours' | 'lost' | 'free' | 'unknown' {
+): Verdict {
   if (isHeadOther || shows === 'other') return 'lost'
   const ahead = headEdition - edition
   // beyond a held edition, others have gone on without it; beyond one that was in its place, that is

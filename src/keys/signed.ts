@@ -236,7 +236,8 @@ function checkEdition(edition: number): void {
 function checkedName(name: string): string {
   const normal = name.normalize('NFC')
   const fault = documentNameFault(normal)
-  if (fault !== undefined) throw new ShoalError('E_NAME', `The name of a document or word ${fault}.`)
+  if (fault !== undefined)
+    throw new ShoalError('E_NAME', `The name of a document or word ${fault}.`)
   return normal
 }
 

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { equals, utf8, utf8Text } from '../../src/keys/bytes.ts'
-import { sequenceOf, verify } from '../../src/keys/block.ts'
+import { homePosition, sequenceOf, verify } from '../../src/keys/block.ts'
 import type { Address, Block } from '../../src/keys/block.ts'
+import { documentAddress } from '../../src/keys/signed.ts'
 import { parseUri } from '../../src/keys/uri.ts'
 import type { UskUri } from '../../src/keys/uri.ts'
 import type { LookUpOutcome, Node } from '../../src/node.ts'
@@ -28,6 +29,34 @@ async function lookUp(cluster: Cluster, node: Node, uri: string): Promise<LookUp
 
 async function textAt(cluster: Cluster, node: Node, uri: string): Promise<string | undefined> {
   return utf8Text(await cluster.read(node, uri))
+}
+
+function folderOf(text: string) {
+  return { type: 'folder', items: folderItems({ 'index.html': text }) } as const
+}
+
+/**
+ * A new key of the first node whose site's head has a home at one of the first `count` nodes: who is
+ * nearest to all three answers for it alone, since nothing moves blocks to newcomers yet.
+ */
+async function keyKeptBy(cluster: Cluster, count: number): Promise<string> {
+  const positions = cluster.nodes.map(({ node }) => node.status().position)
+  for (let attempt = 0; ; attempt++) {
+    const name = `key ${attempt}`
+    await cluster.at(0).keys.create(name)
+    const uri = parseUri(`${cluster.at(0).keys.documentUri(name, 'site')}0`) as UskUri
+    const { publicKey, readKey, document } = uri
+    const place = { kind: 'head', edition: 0 } as const
+    const head = documentAddress({ publicKey, readKey, name: document }, place)
+    const nearest = ([0, 1, 2] as const).map((home) => {
+      const gaps = positions.map((position) => {
+        const gap = Math.abs(homePosition(head, home) / 2 ** 48 - position)
+        return Math.min(gap, 1 - gap)
+      })
+      return gaps.indexOf(Math.min(...gaps))
+    })
+    if (nearest.some((index) => index < count)) return name
+  }
 }
 
 const SITE = {
@@ -193,6 +222,84 @@ describe('a publisher, a reader, and the nodes between them', () => {
       texts.add(await textAt(cluster, cluster.at(2), `${uri}/`))
     }
     assert.deepEqual(texts, new Set(['lone', 'other']), at)
+  })
+
+  test('what was published to newcomers who knew nothing ends as the newest edition of all', async (t) => {
+    const cluster = await clusterOf(t, 6)
+    const known = cluster.nodes.map(({ publicKey }) => publicKey)
+    const [second, newcomer] = [await cluster.add(), await cluster.add()]
+    await cluster.clock.runFor(1000)
+    const each = (change: 'cut' | 'heal'): void => {
+      for (const publicKey of known) {
+        cluster.network[change](second.publicKey, publicKey)
+        cluster.network[change](newcomer.publicKey, publicKey)
+      }
+    }
+    each('cut')
+    await cluster.clock.runFor(60_000)
+    const first = cluster.at(0)
+    const site = { key: await keyKeptBy(cluster, known.length), document: 'site' }
+    for (const text of ['e0', 'e1', 'e2']) {
+      await cluster.publish(first, { 'index.html': text }, site)
+    }
+    await second.node.keys.import(first.keys.export(site.key))
+    const { uri } = await cluster.clock.runUntilSettled(second.node.publish(folderOf('new'), site))
+    assert.match(uri, /\/0$/)
+    await cluster.clock.runFor(2000)
+    each('heal')
+    await cluster.clock.runFor(300_000)
+    const newest = await lookUp(cluster, cluster.at(3), uri)
+    assert.ok(newest.type === 'found' && newest.edition >= 3, at)
+    const latest = uri.replace(/\d+$/, String(newest.edition))
+    assert.equal(await textAt(cluster, cluster.at(3), `${latest}/`), 'new', at)
+  })
+
+  test('of two that publish while the network is parted for minutes nothing is lost, and all agree on the newest', async (t) => {
+    const cluster = await clusterOf(t, 8)
+    const [left, right] = [cluster.at(0), cluster.at(4)]
+    await left.keys.create('me')
+    await right.keys.import(left.keys.export('me'))
+    const site = { key: 'me', document: 'site' }
+    const keys = cluster.nodes.map(({ publicKey }) => publicKey)
+    const each = (change: 'cut' | 'heal'): void => {
+      for (const a of keys.slice(0, 4)) for (const b of keys.slice(4)) cluster.network[change](a, b)
+    }
+    each('cut')
+    await cluster.clock.runFor(5000)
+    const uris: string[] = []
+    for (const [i, node] of [left, right].entries()) {
+      const source = folderOf(i === 0 ? 'left' : 'right')
+      const { uri } = await cluster.clock.runUntilSettled(node.publish(source, site))
+      uris.push(uri)
+    }
+    const [uri = ''] = uris
+    assert.deepEqual(uris, [uri, uri], at)
+    await cluster.clock.runFor(180_000)
+    each('heal')
+    await cluster.clock.runFor(4_000_000)
+    const newest = await lookUp(cluster, left, uri)
+    assert.ok(newest.type === 'found' && newest.edition >= 1, at)
+    const texts = new Set<string | undefined>()
+    const last = new Set<string | undefined>()
+    for (const { node } of cluster.nodes) {
+      assert.deepEqual({ ...(await lookUp(cluster, node, uri)), ageMs: 0 }, { ...newest, ageMs: 0 })
+      for (let edition = 0; edition <= newest.edition; edition++) {
+        const text = await textAt(cluster, node, `${uri.replace(/\d+$/, String(edition))}/`)
+        texts.add(text)
+        if (edition === newest.edition) last.add(text)
+      }
+    }
+    assert.deepEqual(texts, new Set(['left', 'right']), at)
+    assert.equal(last.size, 1, at)
+  })
+
+  test('a word without peers is refused at once: nobody can say whether it is free', async (t) => {
+    const cluster = await clusterOf(t, 1)
+    const lone = cluster.at(0)
+    await assert.rejects(cluster.insert(lone, utf8('x'), { word: 'sardines' }), {
+      code: 'E_NO_PEERS',
+    })
+    assert.equal(lone.status().outbox.pendingBlocks, 0)
   })
 
   test('a watch gets each new edition, from this node or another', async (t) => {

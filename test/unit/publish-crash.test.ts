@@ -173,11 +173,12 @@ test('a crash while it is published without peers leaves all of it or nothing', 
     power.crashAtWrite(0)
     await world.run(node.close())
     await power.recover()
+    const { uri } = await world.run(world.publish(await world.machine(), 'other'))
     const again = await world.machine({ peers: 0, keyring, outbox })
     again.connect()
     await world.clock.runFor(10 * MINUTE_MS)
-    const there = world.fake.newest(placesOf(again).edition(0))
-    assert.equal(there !== undefined, published !== undefined, `${at}, write ${count}`)
+    const texts = published === undefined ? ['other'] : ['other', 'alone']
+    assert.deepEqual(await world.readAll(uri), texts, `${at}, write ${count}`)
     assert.deepEqual([keyring.claims(), outbox.pendingBlocks], [[], 0], `${at}, write ${count}`)
     if (published !== undefined) done = count
   }

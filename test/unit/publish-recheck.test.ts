@@ -60,6 +60,41 @@ describe('an edition that is out', () => {
     })
   }
 
+  test('is sent to all homes again at the later looks: parts of a network that were parted meet', async (t) => {
+    const { clock, fake, machine, publish, run } = startPublishing(t, seed)
+    const node = await machine()
+    await run(publish(node, 'ours'))
+    await clock.runFor(5000)
+    const { edition, head } = placesOf(node)
+    const names = [mapKey(edition(0)), mapKey(head)]
+    const there = () => names.map((name) => fake.homes[2]?.has(name))
+    const lose = () => {
+      for (const name of names) fake.homes[2]?.delete(name)
+    }
+    lose()
+    await clock.runFor(2 * MINUTE_MS)
+    assert.deepEqual(there(), [false, false])
+    await clock.runFor(9 * MINUTE_MS)
+    assert.deepEqual(there(), [true, true])
+    lose()
+    await clock.runFor(50 * MINUTE_MS)
+    assert.deepEqual(there(), [true, true])
+  })
+
+  test('is not sent again where another’s has its place', async (t) => {
+    const { clock, fake, machine, publish, run } = startPublishing(t, seed)
+    const node = await machine()
+    await run(publish(node, 'ours'))
+    await clock.runFor(MINUTE_MS)
+    putRivalEdition(fake, node, 0)
+    const before = node.sent.length
+    await clock.runFor(9 * MINUTE_MS + 20_000)
+    const { edition } = placesOf(node)
+    const again = node.sent.slice(before).filter((a) => mapKey(a) === mapKey(edition(0)))
+    assert.ok(node.sent.length > before)
+    assert.deepEqual(again, [])
+  })
+
   test('is left alone after an hour', async (t) => {
     const { clock, fake, machine, publish, run } = startPublishing(t, seed)
     const node = await machine()
