@@ -36,6 +36,7 @@ export class BlockSink {
   readonly #adds = new Set<Promise<void>>()
   #failure: Error | undefined
   #hadPeers = false
+  #isCommitted = false
 
   constructor(insertId: number, context: SinkContext) {
     this.insertId = insertId
@@ -82,6 +83,13 @@ export class BlockSink {
   async settle(): Promise<void> {
     await Promise.all(this.#adds)
     if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Resolves when what was added is on the disk for good; settle it first. A second call is none. */
+  async commit(): Promise<void> {
+    if (this.#isCommitted) return
+    await this.#context.outbox.commit(this.insertId)
+    this.#isCommitted = true
   }
 
   #addEncoded({ reference, block, isRoot }: EncodedBlock): Promise<void> {

@@ -144,7 +144,7 @@ async function tryEdition(
     return verdict
   } catch (error) {
     // the edition is out: what it leads to must stay, though nobody is told of it
-    await parts.outbox.commit(work.sink.insertId)
+    await work.sink.commit()
     throw error
   }
 }

@@ -51,7 +51,7 @@ export async function publishFixed(work: FixedWork, parts: FixedParts): Promise<
   const verdict = await pushAndLook({ address, block, place }, work, parts).catch(
     async (error: unknown) => {
       // the document is out: what it leads to must stay, though nobody is told of it
-      await parts.outbox.commit(sink.insertId)
+      await sink.commit()
       throw error
     },
   )

@@ -96,8 +96,7 @@ export async function withSink<T>(
     const sink = new BlockSink(insertId, { ...context, signal })
     const result = await work(sink, signal)
     await sink.settle()
-    // a publication has done it in its turn
-    if (context.outbox.insert(insertId)?.committed !== true) await context.outbox.commit(insertId)
+    await sink.commit()
     return result
   } catch (error) {
     await context.outbox.discard(insertId)

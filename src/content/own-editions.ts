@@ -105,13 +105,12 @@ export class OwnEditions {
     const published = await publishEdition(work, { ...this.#parts, held: this.#held })
     const { edition, headBlock, isHeld } = published
     const claim = { key: name, document, edition, body: bytesOfBody(body) }
-    const { insertId } = insert.sink
     try {
       if (isHeld) await keyring.addClaim(claim)
-      await outbox.commit(insertId)
+      await insert.sink.commit()
     } catch (error) {
       // in this order: nothing of it may slip out in between, nor be taken for published in the next turn
-      await outbox.discard(insertId)
+      await outbox.discard(insert.sink.insertId)
       if (isHeld) await this.#forgetHeld(place, claim)
       throw error
     }

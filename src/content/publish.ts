@@ -154,12 +154,13 @@ export class Publications {
     place: Place,
     signal: AbortSignal | undefined,
   ): Promise<PublishResult> {
-    const { keyring, outbox, today, networkName, rng, askOthers } = this.#parts
+    const { keyring, outbox, clock, today, networkName, rng, askOthers } = this.#parts
     const { name, document, publisher, key } = place
     const record = new SpreadRecord({
       saved: await keyring.spreadRecord(name, document),
       today: today(),
       network: networkName,
+      clock,
       rng,
       askOthers,
       isPending: async (address) => (await outbox.get(address)) !== undefined,

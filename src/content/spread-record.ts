@@ -8,18 +8,20 @@ import { ShoalError } from '../errors.ts'
 import type { Address } from '../keys/block.ts'
 import { mapKey, utf8 } from '../keys/bytes.ts'
 import { blake2b256 } from '../keys/primitives.ts'
-import type { Rng } from '../runtime.ts'
+import type { Clock, Rng } from '../runtime.ts'
 import type { BlockResult } from './blocks.ts'
+import { delay } from './fetch.ts'
 
 /** 8 GiB of blocks; what a larger site has beyond is inserted again. */
 export const MAX_RECORD_ADDRESSES = 262_144
 /** Nothing repairs blocks yet, so what was inserted longer ago may be gone: all goes out again. */
 const MAX_AGE_DAYS = 30
-/** Sample of what would not be inserted (design §4): the first two blocks, then 5 %. */
+/** Blocks of what would not be inserted that are asked for, the first of them always (design §4). */
 const MIN_SAMPLES = 2
-const SAMPLE_ONE_IN = 20
-/** Blocks asked for in one publication; those of a large site are drawn from all of it. */
-const MAX_SAMPLES = 64
+/** 4 MiB: a site of that size is asked for whole, of a larger one as many are drawn from all of it. */
+const MAX_SAMPLES = 128
+/** Before a block counts as gone it is asked for once more, ms: peers may just be coming. */
+const SECOND_LOOK_MS = 3000
 /** Entries beside addresses, of 8 characters, as many as a keyring keeps of each; they come first. */
 const DAY_PREFIX = 'day:'
 const DAY_PATTERN = /^day:[0-9a-f]{4}$/
@@ -32,6 +34,7 @@ export interface SpreadRecordOptions {
   readonly today: number
   /** Name of the network that the blocks are in. */
   readonly network: string
+  readonly clock: Clock
   readonly rng: Rng
   /** Whether the outbox still has the block. */
   readonly isPending: (address: Address) => Promise<boolean>
@@ -58,8 +61,7 @@ export class SpreadRecord {
     const isBelieved = isRecent && saved.has(networkEntry(network))
     this.#before = isBelieved ? saved : new Set()
     this.#day = isBelieved ? day : today
-    const drawn = MAX_SAMPLES - MIN_SAMPLES
-    this.#sampleOneIn = Math.max(SAMPLE_ONE_IN, Math.ceil(this.#before.size / drawn))
+    this.#sampleOneIn = Math.max(1, Math.ceil(this.#before.size / MAX_SAMPLES))
   }
 
   /**
@@ -90,7 +92,12 @@ export class SpreadRecord {
   }
 
   async #isThere(address: Address, signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#options.askOthers(address, signal)
+    const { askOthers, clock } = this.#options
+    let answer = await askOthers(address, signal)
+    if (answer === 'not-found') {
+      await delay(clock, SECOND_LOOK_MS, signal)
+      answer = await askOthers(address, signal)
+    }
     if (answer === 'not-found') {
       await this.#options.forget()
       throw new ShoalError(

@@ -13,7 +13,7 @@ export class NoPathError extends ShoalError {
   readonly site: string
 
   constructor(uri: ShoalUri) {
-    const path = uri.path.join('/')
+    const path = uri.path.join('/') || '/'
     super('E_NO_PATH', `The site "${titleOf(uri)}" has no "${path}".`)
     this.site = `/${formatUri({ ...uri, path: [] })}`
   }
