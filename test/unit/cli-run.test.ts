@@ -86,7 +86,7 @@ for (const [argv, words] of WRONG) {
 
 test('expected failures are one line, faults of our own show their stack', () => {
   const failure = describeFailure(new ShoalError('E_STORE_FULL', 'disk\nfull'))
-  assert.deepEqual(failure, { text: 'disk full', exit: 1 })
+  assert.deepEqual(failure, { text: 'disk full (E_STORE_FULL)', exit: 1 })
   assert.equal(describeFailure(new ShoalError('E_OPTION', 'x')).exit, 2)
   assert.equal(describeFailure(new UsageError('x')).exit, 2)
   const system = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' })
