@@ -280,6 +280,7 @@ describe('the start page in a browser', { skip }, () => {
       const media = document.querySelector('video')
       if (media === null || media.error !== null) throw new Error('it does not play')
       const done = () => {
+        media.pause() // else it has played on by the time it is looked at
         media.addEventListener('seeked', () => resolve([media.duration, media.currentTime]))
         media.currentTime = 0.5
       }
