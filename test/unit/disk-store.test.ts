@@ -58,8 +58,11 @@ test('disk store: a cache full of blocks with three homes is evicted well after 
     assert.equal(await put(after, contentBlock(i), 'cache'), 'stored')
     assert.equal(after.blocks.status().blocks, 6)
   }
+  let old = 0 // chance may have spared one of the first six, with its three homes
+  for (let i = 0; i < 6; i++) if (await after.blocks.has(contentBlock(i).address)) old++
   await after.blocks.close()
-  assert.equal((await entriesIn(path)).length, 6, 'no entry of an evicted block is left')
+  const expected = 6 + 2 * old
+  assert.equal((await entriesIn(path)).length, expected, 'no entry of an evicted block is left')
 })
 
 test('disk store: a smaller quota after a restart keeps what fits', async (t) => {
