@@ -41,6 +41,8 @@ export const ERROR_CODES = {
   E_STORE_IO: { status: 500, retry: false },
   E_STORE_FULL: { status: 507, retry: true },
   E_STORE_LOCKED: { status: 500, retry: false },
+  E_STORE_FORMAT: { status: 500, retry: false },
+  E_PASSPHRASE: { status: 500, retry: false },
   E_LISTEN: { status: 500, retry: false },
   E_INTERNAL: { status: 500, retry: false },
   E_CLOSED: { status: 503, retry: false },

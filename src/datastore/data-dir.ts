@@ -1,63 +1,162 @@
 /**
- * The files of a data directory that belong to the store (spec §11.2): probing, the store key, and
- * opening index and slab in the right order.
+ * The files of a data directory that belong to the store (spec §11.2): telling what is there before
+ * anything is changed, and opening or creating it in the right order.
  * @module
  */
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { ShoalError } from '../errors.ts'
-import { STORE_SECRET_BYTES, createStoreSecret, deriveSealKeys } from '../keys/seal.ts'
+import { deriveSealKeys } from '../keys/seal.ts'
 import type { SealKeys } from '../keys/seal.ts'
 import { makeFolder } from '../make-folder.ts'
+import type { Logger } from '../runtime.ts'
+import { DiskCondition } from './disk-condition.ts'
+import { checkSpace } from './disk-space.ts'
+import { insertKey } from './keyspace.ts'
+import { planOf } from './quota.ts'
 import type { DiskPlan } from './quota.ts'
+import { EMPTY_RECORD, decodeRecord, encodeRecord } from './record.ts'
 import { openRocksIndex } from './rocks-index.ts'
-import type { Index } from './rocks-index.ts'
+import type { Index, ResizableIndex } from './rocks-index.ts'
+import { damagedIndex, isDamagedIndex } from './rocks-open.ts'
 import { openSlab } from './slab.ts'
 import type { Slab } from './slab.ts'
 import { toStoreError } from './store-error.ts'
+import { FORMAT, damagedHeader, readHeader, writeHeader } from './store-header.ts'
+import type { StoreHeader } from './store-header.ts'
+import { KEY_FILE, checkKeyFile, createKeyFile, loadSecret } from './store-key.ts'
+import { DRAFT, eraseFile, fileAt, syncFolder } from './whole-file.ts'
 
-const KEY_FILE = 'store.key'
-const SLAB_FILE = 'slab'
-const INDEX_FOLDER = 'index'
+export const SLAB_FILE = 'slab'
+export const INDEX_FOLDER = 'index'
+
+export interface DataDirOptions {
+  /** The quota of a new directory; undefined: `defaultBytes`. One that exists keeps its own. */
+  readonly storeBytes: number | undefined
+  readonly defaultBytes: number
+  /** Opens a protected `store.key`; a new one is protected by it. */
+  readonly passphrase: string | undefined
+  readonly logger: Logger
+}
 
 export interface DataDir {
   readonly keys: SealKeys
-  readonly index: Index
+  readonly index: ResizableIndex
   readonly slab: Slab
+  /** Of the recorded quota. */
+  readonly plan: DiskPlan
+  /** Of the recorded quota, bytes. */
+  readonly storeBytes: number
+  /** What reads of the index have noticed already is in it. */
+  readonly condition: DiskCondition
+  /** Created by this call. */
+  readonly isNew: boolean
+  readonly folder: string
+  /** Records another quota, for the next open. Resolves when it is on the disk for good. */
+  saveStoreBytes(bytes: number): Promise<void>
+}
+
+/** What was found before anything was touched; without a header there is no whole store. */
+interface Found {
+  readonly header: StoreHeader | undefined
+  readonly hasSlab: boolean
 }
 
 /**
  * Opens or creates everything. @throws ShoalError E_STORE_LOCKED while another process has the
- * directory, E_STORE_FULL, E_STORE_IO; nothing stays open then.
+ * directory, E_STORE_FULL, E_STORE_FORMAT, E_PASSPHRASE, E_STORE_IO, E_OPTION where the quota has no
+ * room for a block: each says how to mend it, and nothing stays open then.
  */
-export async function openDataDir(path: string, plan: DiskPlan): Promise<DataDir> {
-  const folder = join(path, INDEX_FOLDER)
-  await probe(path, folder)
-  // the lock of the index is the lock of the directory: nothing else is touched before it is held
-  const index = await openRocksIndex(folder, {
-    writeBufferBytes: plan.writeBufferBytes,
-    maxBytes: plan.indexBytes,
-    maxManifestBytes: plan.manifestBytes,
-  })
+export async function openDataDir(folder: string, options: DataDirOptions): Promise<DataDir> {
   try {
-    const keys = deriveSealKeys(await loadSecret(path))
-    const slab = await openSlab(join(path, SLAB_FILE), plan.slots)
-    await syncFolder(path)
-    return { keys, index, slab }
+    return await openFound(folder, options)
   } catch (error) {
-    await index.close()
     throw toStoreError(error)
   }
 }
 
-/** RocksDB spins for ever on a folder that it cannot create: create it, and write to it, first. */
-async function probe(path: string, folder: string): Promise<void> {
+async function openFound(folder: string, options: DataDirOptions): Promise<DataDir> {
+  const found = await diagnose(folder)
+  const storeBytes = found.header?.storeBytes ?? options.storeBytes ?? options.defaultBytes
+  const plan = planOf(storeBytes)
+  if (plan.slots < 1) {
+    if (found.header !== undefined) throw damagedHeader()
+    throw new ShoalError('E_OPTION', 'storeBytes: too small for a single block')
+  }
+  await prepare(folder)
+  if (found.header === undefined) await checkSpace(folder, storeBytes)
+  const condition = new DiskCondition(options.logger)
+  // the lock of the index is the lock of the directory: nothing else is changed before it is held
+  const index = await openIndex({ folder, plan, condition }, found)
   try {
-    await makeFolder(folder)
-    const file = join(folder, 'probe')
+    const isUnchanged = (await readHeader(folder))?.storeBytes === found.header?.storeBytes
+    if (!isUnchanged) throw locked() // another process made or resized it at this very moment
+    const parts = { folder, plan, storeBytes, condition, index, isNew: found.header === undefined }
+    return await openParts(parts, found, options)
+  } catch (error) {
+    await index.close()
+    throw error
+  }
+}
+
+type Parts = Omit<DataDir, 'keys' | 'slab' | 'saveStoreBytes'>
+
+async function openParts(parts: Parts, found: Found, options: DataDirOptions): Promise<DataDir> {
+  const { folder, index, plan, isNew } = parts
+  const { logger } = options
+  const { length } = await index.range({}, 2)
+  if (isNew && length > 1) throw withoutHeader()
+  const isEmpty = length === 0
+  if (isEmpty && parts.condition.current !== 'ok') throw damagedIndex()
+  await eraseFile(join(folder, KEY_FILE + DRAFT)) // it may hold the secret without its passphrase
+  const keys = await loadKeys(folder, isNew, options.passphrase)
+  if (isEmpty) await writeMeta(keys, index)
+  else await checkMeta(keys, parts)
+  if (isEmpty && !isNew) logger.warn('store: the index was removed, so the store is empty')
+  if (!found.hasSlab && !isNew) logger.warn('store: the slab is missing, and is made anew')
+  const slab = await openSlab(join(folder, SLAB_FILE), plan.slots)
+  try {
+    await syncFolder(folder)
+    const saveStoreBytes = (storeBytes: number): Promise<void> =>
+      writeHeader(folder, { storeBytes })
+    if (isNew) await saveStoreBytes(parts.storeBytes)
+    return { ...parts, keys, slab, saveStoreBytes }
+  } catch (error) {
+    await slab.close()
+    throw error
+  }
+}
+
+/** Refuses what a user has to look at. Reads only, and may run beside a node that has the directory. */
+async function diagnose(folder: string): Promise<Found> {
+  const slabBytes = await sizeOfSlab(join(folder, SLAB_FILE))
+  const header = await readHeader(folder) // after the slab: whoever fills a slab wrote it before
+  if (header !== undefined) await checkKeyFile(folder)
+  // nothing is put into a slab before the header is there: this one is of a format without it
+  else if (slabBytes !== undefined && slabBytes > 0) throw withoutHeader()
+  return { header, hasSlab: slabBytes !== undefined }
+}
+
+/** Behind a link, too: it may lie on another disk. undefined: there is none. */
+async function sizeOfSlab(path: string): Promise<number | undefined> {
+  try {
+    const found = await stat(path)
+    return found.isFile() ? found.size : 0
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** RocksDB spins for ever on a folder that it cannot create: create it, and write to it, first. */
+async function prepare(folder: string): Promise<void> {
+  const path = join(folder, INDEX_FOLDER)
+  try {
+    await makeFolder(path)
+    const file = join(path, 'probe')
     await writeFile(file, '')
-    await rm(file)
+    await rm(file, { force: true }) // another process may be at the same
   } catch (error) {
     const known = toStoreError(error)
     if (known.code === 'E_STORE_FULL') throw known
@@ -66,45 +165,70 @@ async function probe(path: string, folder: string): Promise<void> {
   }
 }
 
-/** The content of `store.key`; a new one where there is none. */
-async function loadSecret(path: string): Promise<Uint8Array> {
-  const file = join(path, KEY_FILE)
-  const secret = await readFile(file).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (secret === undefined) return createSecret(path, file)
-  if (secret.length === STORE_SECRET_BYTES) return secret
-  throw new ShoalError('E_STORE_IO', `${KEY_FILE} in the data directory is damaged`)
-}
-
-/** Under its name only when it is whole and on the disk: half a key would lose the whole store. */
-async function createSecret(path: string, file: string): Promise<Uint8Array> {
-  const secret = createStoreSecret()
-  const draft = `${file}.new`
-  await rm(draft, { force: true })
-  await writeSynced(draft, secret)
-  await rename(draft, file)
-  return secret
-}
-
-async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(file, 'wx', 0o600)
+/** An index that does not open is damaged; a store that was never finished begins again. */
+async function openIndex(
+  { folder, plan, condition }: Pick<DataDir, 'folder' | 'plan' | 'condition'>,
+  found: Found,
+): Promise<ResizableIndex> {
+  const path = join(folder, INDEX_FOLDER)
+  const options = {
+    writeBufferBytes: plan.writeBufferBytes,
+    maxBytes: plan.indexBytes,
+    maxManifestBytes: plan.manifestBytes,
+    condition,
+  }
   try {
-    await handle.writeFile(bytes)
-    await handle.sync()
-  } finally {
-    await handle.close()
+    return await openRocksIndex(path, options)
+  } catch (error) {
+    if (found.header !== undefined || !isDamagedIndex(error)) throw error
+    await rm(path, { recursive: true, force: true })
+    await makeFolder(path)
+    return openRocksIndex(path, options)
   }
 }
 
-/** Makes new names last; where folders cannot be opened (Windows) the file system does so itself. */
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r').catch(() => undefined)
-  if (handle === undefined) return
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+async function loadKeys(
+  folder: string,
+  isNew: boolean,
+  passphrase: string | undefined,
+): Promise<SealKeys> {
+  const isAbsent = (await fileAt(join(folder, KEY_FILE))) === undefined
+  const make = isNew && isAbsent // a key is never written over, not even that of a half-made store
+  const secret = await (make ? createKeyFile(folder, passphrase) : loadSecret(folder, passphrase))
+  const keys = deriveSealKeys(secret)
+  secret.fill(0)
+  return keys
+}
+
+/** The one entry that every index has: it tells whose the index is (spec §11.3). */
+async function writeMeta(keys: SealKeys, index: Index): Promise<void> {
+  const key = insertKey(keys, 0)
+  const record = { ...EMPTY_RECORD, area: 'meta', homes: FORMAT, ordinal: 1 } as const
+  await index.write([{ key: key.bytes, value: encodeRecord(keys, key, record) }])
+  await index.flush()
+}
+
+async function checkMeta(
+  keys: SealKeys,
+  { index, condition }: Pick<DataDir, 'index' | 'condition'>,
+): Promise<void> {
+  const { bytes } = insertKey(keys, 0)
+  const [value] = await index.getMany([bytes])
+  const record = value && decodeRecord(keys, bytes, value)
+  if (record?.area === 'meta' && record.homes === FORMAT) return
+  if (condition.current !== 'ok') throw damagedIndex() // it may well be this very entry
+  const advice = 'put back the one that is of this directory, or remove index to start empty'
+  throw new ShoalError('E_STORE_FORMAT', `index and ${KEY_FILE} do not belong together: ${advice}`)
+}
+
+function withoutHeader(): ShoalError {
+  const advice = 'put it back, or remove slab, index and store.key to start with an empty store'
+  return new ShoalError(
+    'E_STORE_FORMAT',
+    `store.json is missing, or the format is older: ${advice}`,
+  )
+}
+
+function locked(): ShoalError {
+  return new ShoalError('E_STORE_LOCKED', 'another process is using this data directory')
 }

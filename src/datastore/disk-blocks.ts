@@ -2,24 +2,32 @@
  * The store and cache areas on disk (spec §11.5).
  * @module
  */
-import { BLOCK_BYTES, sequenceOf, signedAddress, supersedes } from '../keys/block.ts'
-import type { Address, Home } from '../keys/block.ts'
+import { sequenceOf, signedAddress, supersedes } from '../keys/block.ts'
+import type { Address, Block } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
 import type { DiskCore, Held, SlotContent } from './disk-core.ts'
-import { findRecord, holdEntries, readSlot } from './disk-core.ts'
-import { withRoom } from './disk-eviction.ts'
-import { waitForCommit, writeSlot } from './disk-write.ts'
+import {
+  findEntries,
+  isCurrent,
+  isSameTenure,
+  isStillHeld,
+  readHeld,
+  readSlot,
+} from './disk-core.ts'
+import { statusOf } from './disk-status.ts'
+import { giveBack, waitForCommit, withRoomBeside, writeSlot } from './disk-write.ts'
 import { walkStore } from './disk-walk.ts'
 import { checkRange } from './eviction.ts'
-import { entryKey, hintOf } from './keyspace.ts'
-import type { IndexKey } from './keyspace.ts'
+import { entryKey, fingerprintOf } from './keyspace.ts'
 import { EMPTY_RECORD } from './record.ts'
 import type { IndexRecord } from './record.ts'
+import type { SlotTenure } from './slot-table.ts'
 import { isDiskError } from './store-error.ts'
 import type {
   Abortable,
   Area,
   BlockStore,
+  GetOptions,
   PositionRange,
   PutRequest,
   PutResult,
@@ -28,48 +36,39 @@ import type {
   StoreStatus,
 } from './store.ts'
 
-/** A read loses its slot to a replacement or eviction at most this often before it is a miss. */
-const READ_TRIES = 3
+/** Reads that may lose their slot to a replacement before one keeps others off the address. */
+const FREE_TRIES = 2
 
 export class DiskBlocks implements BlockStore {
   readonly #core: DiskCore
-  readonly #quotaBytes: number
   readonly #onclose: () => Promise<void>
 
-  constructor(core: DiskCore, quotaBytes: number, onclose: () => Promise<void>) {
+  constructor(core: DiskCore, onclose: () => Promise<void>) {
     this.#core = core
-    this.#quotaBytes = quotaBytes
     this.#onclose = onclose
   }
 
   put(request: PutRequest): Promise<PutResult> {
-    const { gate, lock } = this.#core
+    const { gate, clock, meter } = this.#core
     return gate.run(request, async () => {
-      try {
-        await waitForCommit(this.#core, request.signal)
-        return await lock.run(mapKey(request.address), () => this.#put(request))
-      } catch (error) {
-        request.signal?.throwIfAborted()
-        if (!isDiskError(error)) throw error
-        this.#core.logger.warn('store: a block could not be written')
-        return 'refused'
-      }
+      const startedAtMs = clock.now()
+      const result = await this.#tryPut(request)
+      meter.put(result)
+      meter.time('put', clock.now() - startedAtMs)
+      return result
     })
   }
 
-  get(address: Address, options?: Abortable): Promise<StoredBlock | undefined> {
-    const core = this.#core
-    return core.gate.run(options, async () => {
-      for (let tries = 0; tries < READ_TRIES; tries++) {
-        const record = await findRecord(core, address)
-        options?.signal?.throwIfAborted()
-        if (record === undefined) return undefined
-        const block = await readSlot(core, address, record)
-        options?.signal?.throwIfAborted()
-        if (block !== undefined) return { block, area: this.#areaOf(record) }
-        if (core.table.isCurrent(record)) await this.#dropUnreadable(address, record)
-      }
-      return undefined
+  get(address: Address, options?: GetOptions): Promise<StoredBlock | undefined> {
+    const { gate, clock, meter } = this.#core
+    return gate.run(options, async () => {
+      const startedAtMs = clock.now()
+      const found = await this.#get(address, options)
+      if (options?.link === undefined) return found
+      if (found === undefined) meter.miss()
+      else meter.hit(found.area)
+      meter.time('get', clock.now() - startedAtMs)
+      return found
     })
   }
 
@@ -78,10 +77,10 @@ export class DiskBlocks implements BlockStore {
     options?: Abortable,
   ): Promise<(Omit<StoreEntry, 'home'> & { area: Area }) | undefined> {
     return this.#core.gate.run(options, async () => {
-      const record = await findRecord(this.#core, address)
+      const [entry] = await findEntries(this.#core, address)
       options?.signal?.throwIfAborted()
-      if (record === undefined) return undefined
-      return { address, sequence: record.sequence, area: this.#areaOf(record) }
+      if (entry === undefined) return undefined
+      return { address, sequence: entry.record.sequence, area: this.#areaOf(entry.record) }
     })
   }
 
@@ -90,35 +89,87 @@ export class DiskBlocks implements BlockStore {
   }
 
   setRange(range: PositionRange): void {
-    this.#core.range = checkRange(range)
+    this.#core.areas.range = checkRange(range)
   }
 
   status(): StoreStatus {
-    const { store, cache, outbox } = this.#core.table.used
-    return {
-      quotaBytes: this.#quotaBytes,
-      usedBytes: (store + cache + outbox) * BLOCK_BYTES,
-      blocks: store + cache,
-    }
+    return statusOf(this.#core)
   }
 
   close(): Promise<void> {
     return this.#onclose()
   }
 
+  async #get(address: Address, options: GetOptions | undefined): Promise<StoredBlock | undefined> {
+    const { lock } = this.#core
+    for (let tries = 0; tries < FREE_TRIES; tries++) {
+      const found = await this.#read(address, options)
+      if (found !== 'again') return found
+    }
+    const found = await lock.runAlways(mapKey(address), () => this.#read(address, options, true))
+    return found === 'again' ? undefined : found
+  }
+
+  /** `again`: something was found that did not open; what is damaged has been dropped. */
+  async #read(
+    address: Address,
+    options: GetOptions | undefined,
+    hasLock = false,
+  ): Promise<StoredBlock | undefined | 'again'> {
+    const entries = await findEntries(this.#core, address)
+    options?.signal?.throwIfAborted()
+    for (const { record } of entries) {
+      const block = await readSlot(this.#core, address, record)
+      options?.signal?.throwIfAborted()
+      if (block !== undefined) return this.#found(block, record, options?.link)
+    }
+    const [entry] = entries
+    if (entry === undefined || !this.#core.isRebuilt) return undefined
+    await this.#unread(address, entry.record, hasLock)
+    return 'again'
+  }
+
+  async #unread(address: Address, record: IndexRecord, hasLock: boolean): Promise<void> {
+    if (!isCurrent(this.#core, record)) return
+    const drop = (): Promise<void> => this.#dropUnreadable(address, record)
+    await (hasLock ? drop() : this.#core.lock.runAlways(mapKey(address), drop))
+  }
+
+  #found(block: Block, record: IndexRecord, link: number | undefined): StoredBlock {
+    const area = this.#areaOf(record)
+    const isHere = this.#core.isRebuilt && isCurrent(this.#core, record)
+    if (link !== undefined && isHere) this.#core.areas.hit(record.slot, link)
+    return { block, area }
+  }
+
+  async #tryPut(request: PutRequest): Promise<PutResult> {
+    const { lock } = this.#core
+    if (!this.#core.isRebuilt) return 'refused'
+    try {
+      await waitForCommit(this.#core, request.signal)
+      return await lock.run(mapKey(request.address), () => this.#put(request))
+    } catch (error) {
+      request.signal?.throwIfAborted()
+      if (!isDiskError(error)) throw error
+      return 'refused' // the condition says why
+    }
+  }
+
   async #put(request: PutRequest): Promise<PutResult> {
     const { address, block, signal } = request
-    signal?.throwIfAborted()
     const isSigned = equals(signedAddress(block.subarray(0, 32)), address)
-    // a signed block waiting in the outbox is nobody's business until it is pushed (threat model)
-    const held = await holdEntries(this.#core, address, !isSigned)
-    if (held === undefined) return this.#putNew(request, isSigned)
-    try {
+    for (;;) {
+      signal?.throwIfAborted()
+      // a signed block waiting in the outbox is nobody's business until it is pushed (threat model)
+      const held = await readHeld(this.#core, address, !isSigned)
+      signal?.throwIfAborted()
+      if (held === undefined) return this.#putNew(request, isSigned)
       const order = isSigned ? await this.#compare(request, held) : 'same'
       if (order === 'older') return 'older'
-      return await (order === 'same' ? this.#addHome(request, held) : this.#replace(request, held))
-    } finally {
-      this.#core.table.letGo(held.slot)
+      const result = await (order === 'newer'
+        ? this.#replace(request, held)
+        : this.#addHome(request, held))
+      if (result !== 'gone') return result
     }
   }
 
@@ -133,109 +184,108 @@ export class DiskBlocks implements BlockStore {
   }
 
   async #putNew(request: PutRequest, isSigned: boolean): Promise<PutResult> {
-    const { table, group, keys } = this.#core
-    const { address, home, block, area } = request
-    const content = await writeSlot(this.#core, area, address, block)
+    const content = await writeSlot(this.#core, request.area, request)
     if (content === undefined) return 'refused'
-    const key = entryKey(keys, address, home)
-    const sequence = isSigned ? sequenceOf(block) : undefined
-    group.put(key, toRecord(request, content, { sequence }))
-    table.setHint(content.slot, hintOf(key))
-    table.doneWriting(content.slot)
+    const { table } = this.#core
+    this.#enter(request, content, isSigned ? sequenceOf(request.block) : undefined)
+    table.addEntry(content.slot)
+    table.letGo(content.slot)
     return 'stored'
   }
 
   /** The block is here, under another home, in another area, or in the outbox alone. */
-  async #addHome(request: PutRequest, held: Held): Promise<PutResult> {
-    const { table, group, keys } = this.#core
-    const { address, home, area } = request
+  async #addHome(request: PutRequest, held: Held): Promise<PutResult | 'gone'> {
+    const { table } = this.#core
+    const { home, area } = request
     const before = held.homes[home]?.record.area
-    if (before === area || before === 'store') return 'known'
-    const claim = (): true => {
-      table.reference(held.slot, area)
-      if (before === 'cache') table.release(held.slot, 'cache')
-      return true
+    const use = table.areaOf(held.slot)
+    const staysInArea = use === area || use === 'store'
+    const isHere = (): boolean => isStillHeld(this.#core, held) && table.areaOf(held.slot) === use
+    if (before === area || before === 'store') return isHere() ? 'known' : 'gone'
+    const isNewEntry = before === undefined
+    const act = (): PutResult => {
+      this.#enter(request, held, held.sequence, staysInArea)
+      if (isNewEntry) table.addEntry(held.slot)
+      return 'stored'
     }
-    const use = table.useOf(held.slot)
-    const needsRoom = use !== 'store' && use !== area
-    const room = await withRoom(this.#core, needsRoom ? area : 'entry', claim)
-    if (room === undefined) return 'refused'
-    const key = entryKey(keys, address, home)
-    group.put(key, toRecord(request, held, { sequence: held.sequence, next: this.#hinted(held) }))
-    if (use !== 'store') table.setHint(held.slot, hintOf(key))
-    return 'stored'
+    if (staysInArea && !isNewEntry) return isHere() ? act() : 'gone'
+    const room = staysInArea ? 'entry' : area
+    const result = await withRoomBeside(this.#core, room, { slot: held.slot, isHere }, act)
+    return result === 'none' ? 'refused' : result
   }
 
   /** A signed block takes the place of an older one under all homes. */
-  async #replace(request: PutRequest, held: Held): Promise<PutResult> {
-    const { table, group, keys } = this.#core
-    const { address, home, area, block } = request
-    const use = area === 'store' ? 'store' : this.#areaOf(held)
-    const content = await writeSlot(this.#core, use, address, block)
+  async #replace(request: PutRequest, held: Held): Promise<PutResult | 'gone'> {
+    const { table } = this.#core
+    const use = request.area === 'store' ? 'store' : this.#areaOf(held)
+    const content = await writeSlot(this.#core, use, request)
     if (content === undefined) return 'refused'
-    const { slot } = content
-    const sequence = sequenceOf(block)
-    let hint = table.hint(held.slot)
-    const put = (key: IndexKey, record: IndexRecord): void => {
-      group.put(key, record)
-      table.reference(slot, record.area === 'store' ? 'store' : 'cache')
+    // the old one was not held meanwhile: where all slots are being replaced, someone has to give way
+    const isHere = isStillHeld(this.#core, held)
+    if (isHere) this.#flip(request, held, content)
+    else if (use !== request.area) {
+      giveBack(this.#core, use, content.slot)
+      return 'gone'
+    } else {
+      this.#enter(request, content, sequenceOf(request.block))
+      table.addEntry(content.slot)
     }
-    for (const entry of held.homes) {
-      const { slot: at, generation, nonce, tag } = content
-      if (entry === undefined) continue
-      put(entry.key, { ...entry.record, slot: at, generation, nonce, tag, sequence })
-    }
-    const before = held.homes[home]?.record.area
-    if (before === undefined || (before === 'cache' && area === 'store')) {
-      const key = entryKey(keys, address, home)
-      if (before === 'cache') table.release(slot, 'cache')
-      put(key, toRecord(request, content, { sequence, next: this.#hinted(held) }))
-      if (this.#areaOf(held) === 'cache') hint = hintOf(key)
-    }
-    table.release(slot, use) // the reference it was written with; its entries have their own
-    table.setHint(slot, hint)
-    table.releaseAreas(held.slot, 'after-commit')
-    table.doneWriting(slot)
+    table.letGo(content.slot)
     return 'stored'
   }
 
-  /** Key of the entry that memory points at, where that is a cache entry: the next one links to it. */
-  #hinted(held: Held): Uint8Array | undefined {
-    const { bucket, suffix } = this.#core.table.hint(held.slot)
+  /** In one turn: all entries of the old edition name the new one, and so does that of this put. */
+  #flip(request: PutRequest, held: Held, content: SlotContent): void {
+    const { table, areas, group } = this.#core
+    const { slot } = content
+    const sequence = sequenceOf(request.block)
     for (const entry of held.homes) {
-      if (entry?.record.area !== 'cache') continue
-      const hint = hintOf(entry.key)
-      if (hint.bucket === bucket && hint.suffix === suffix) return entry.key.bytes
+      if (entry !== undefined) group.put(entry.key, { ...entry.record, ...content, sequence })
     }
-    return undefined
+    areas.inherit(slot, held.slot)
+    const before = held.homes[request.home]?.record.area
+    const isUpgrade = before === 'cache' && request.area === 'store'
+    if (before !== undefined && !isUpgrade) return
+    const staysInArea = request.area === 'cache' || table.areaOf(slot) === 'store'
+    this.#enter(request, content, sequence, staysInArea)
+    if (before === undefined) table.addEntry(slot)
   }
 
-  /** A slot that does not open: its entries go, and so does the slot unless the outbox has it too. */
-  #dropUnreadable(address: Address, content: SlotContent): Promise<void> {
-    const { lock, table, group } = this.#core
-    return lock.runAlways(mapKey(address), async () => {
-      const held = await holdEntries(this.#core, address, false)
-      if (held === undefined) return
-      const isSame = held.slot === content.slot && held.generation === content.generation
-      if (isSame && (await readSlot(this.#core, address, held)) === undefined) {
-        for (const entry of held.homes) if (entry !== undefined) group.delete(entry.key)
-        table.releaseAreas(held.slot)
-      }
-      table.letGo(held.slot)
-    })
+  /** Queues the entry of a put, and lets its slot count for the area: anew, or as one home more. */
+  #enter(
+    { address, home, area, link }: PutRequest,
+    { slot, generation, checksum, nonce, tag }: SlotContent,
+    sequence: number | undefined,
+    isHomeMore = false,
+  ): void {
+    const { areas, group, keys } = this.#core
+    const key = entryKey(keys, address, home)
+    const name = area === 'store' ? address : EMPTY_RECORD.name
+    const of = { slot, generation, checksum, nonce, tag, sequence, name }
+    group.put(key, { ...EMPTY_RECORD, area, homes: home, ...of })
+    if (!isHomeMore)
+      areas.enter(slot, { area, bucket: key.bucket, fingerprint: fingerprintOf(key), link })
+    else if (area === 'store') areas.addHome(slot, key.bucket)
   }
 
-  #areaOf({ slot }: { readonly slot: number }): Area {
-    return this.#core.table.useOf(slot) === 'store' ? 'store' : 'cache'
+  /**
+   * A slot that did not open, looked at again under the lock of the address: its entries go, and so does the
+   * slot unless the outbox has it too.
+   */
+  async #dropUnreadable(address: Address, tenure: SlotTenure): Promise<void> {
+    const { group, areas, meter, table } = this.#core
+    const held = await readHeld(this.#core, address, false)
+    if (held === undefined || !isSameTenure(held, tenure)) return
+    if ((await readSlot(this.#core, address, held)) !== undefined) return
+    if (!table.isCurrent(held, 'area')) return
+    meter.verifyFailed()
+    areas.leave(held.slot)
+    for (const entry of held.homes) if (entry !== undefined) group.delete(entry.key)
   }
-}
 
-function toRecord(
-  { address, home, area }: { address: Address; home: Home; area: Area },
-  { slot, generation, nonce, tag }: SlotContent,
-  of: { sequence: number | undefined; next?: Uint8Array | undefined },
-): IndexRecord {
-  const name = area === 'store' ? address : (of.next ?? EMPTY_RECORD.name)
-  const { sequence } = of
-  return { ...EMPTY_RECORD, area, homes: home, slot, generation, sequence, name, nonce, tag }
+  /** While memory does not know the slots, the entry's word counts. */
+  #areaOf({ slot, area }: { readonly slot: number; readonly area?: IndexRecord['area'] }): Area {
+    const known = this.#core.isRebuilt ? this.#core.table.areaOf(slot) : area
+    return known === 'store' ? 'store' : 'cache'
+  }
 }

@@ -6,46 +6,70 @@
 import type { Address, Block, Home } from '../keys/block.ts'
 import { openSlot } from '../keys/seal.ts'
 import type { SealKeys, SlotSeal } from '../keys/seal.ts'
-import type { Logger, Rng } from '../runtime.ts'
+import type { Clock, Logger, Rng } from '../runtime.ts'
+import type { Areas } from './areas.ts'
+import type { DataDir } from './data-dir.ts'
+import type { DiskCondition } from './disk-condition.ts'
+import type { Filler } from './disk-fill.ts'
+import type { DiskMeta } from './disk-meta.ts'
+import type { DiskSpace } from './disk-space.ts'
+import type { Sweep } from './disk-sweep.ts'
+import type { DiskTable } from './disk-table.ts'
+import type { FilteredIndex } from './filtered-index.ts'
 import type { Gate } from './gate.ts'
 import type { GroupCommit } from './group-commit.ts'
 import type { KeyedLock } from './keyed-lock.ts'
 import { entryKey, outboxKey } from './keyspace.ts'
 import type { IndexKey } from './keyspace.ts'
 import type { OutboxLedger } from './outbox-ledger.ts'
-import type { Shares } from './quota.ts'
 import { decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
-import type { Index } from './rocks-index.ts'
 import type { Slab } from './slab.ts'
-import type { SlotTable, SlotTenure } from './slot-table.ts'
+import type { SlotTenure } from './slot-table.ts'
 import { toStoreError } from './store-error.ts'
-import type { PositionRange } from './store.ts'
+import type { StoreMeter } from './store-meter.ts'
 
 /** The parts of an open disk store. */
 export interface DiskCore {
+  readonly dir: DataDir
   readonly keys: SealKeys
-  readonly shares: Shares
-  readonly table: SlotTable
+  readonly table: DiskTable
+  readonly areas: Areas
   readonly slab: Slab
-  readonly index: Index
+  readonly index: FilteredIndex
   readonly group: GroupCommit
+  readonly meta: DiskMeta
   readonly ledger: OutboxLedger
   /** By address. */
   readonly lock: KeyedLock
-  /** By area: evictions of one area take turns. */
-  readonly evicting: KeyedLock
+  /** By area: those who wait for a slot take turns. */
+  readonly turns: KeyedLock
   readonly gate: Gate
   readonly rng: Rng
+  readonly clock: Clock
   readonly logger: Logger
-  /** What `setRange` said last. */
-  range: PositionRange | undefined
+  readonly meter: StoreMeter
+  readonly condition: DiskCondition
+  readonly space: DiskSpace
+  readonly fill: Filler
+  readonly sweep: Sweep
+  /** Hard ceiling over the data directory, bytes; changes with a resize. */
+  quotaBytes: number
+  /** Whether table, areas, ledger and filter know the whole index: not yet, after a crash. */
+  isRebuilt: boolean
+  /** How much of the index was read again after a crash, in [0, 1]. */
+  rebuiltShare: number
+  /** Resolves when `isRebuilt`; rejects with E_CLOSED when the store is closed before. */
+  rebuilt: Promise<void>
 }
 
-/** A slot, the time it is talked of, and what opens it. */
-export interface SlotContent extends SlotTenure, SlotSeal {}
+/** A slot, the time it is talked of, and what opens and proves its bytes. */
+export interface SlotContent extends SlotTenure, SlotSeal {
+  /** CRC-32 of the sealed bytes. */
+  readonly checksum: number
+}
 
-export interface HeldEntry {
+export interface FoundEntry {
   readonly key: IndexKey
   readonly record: IndexRecord
 }
@@ -53,19 +77,12 @@ export interface HeldEntry {
 /** A block that is here: its slot, and its entry under each home that has one. */
 export interface Held extends SlotContent {
   readonly sequence: number | undefined
-  readonly homes: readonly (HeldEntry | undefined)[]
+  readonly homes: readonly (FoundEntry | undefined)[]
 }
 
-/** A damaged index entry is never found: after this many tries the others have to do. */
-const LOOKUP_TRIES = 3
 const HOMES: readonly Home[] = [0, 1, 2]
 
-/** Keys of an address in store and cache, by home. */
-export function homeKeys(core: DiskCore, address: Address): IndexKey[] {
-  return HOMES.map((home) => entryKey(core.keys, address, home))
-}
-
-/** Current records of `keys`; one trip to the disk for all that memory does not know. */
+/** Records of `keys` as they are now, stale ones included; one trip to the disk at most. */
 export async function readRecords(
   core: DiskCore,
   keys: readonly IndexKey[],
@@ -75,12 +92,12 @@ export async function readRecords(
   const values = absent.length === 0 ? [] : await readValues(core, absent)
   let next = 0
   return keys.map((key, i) => {
-    const known = queued[i]
-    if (known !== undefined) return current(core, known)
-    const value = values[next++]
-    return value === undefined
-      ? undefined
-      : current(core, decodeRecord(core.keys, key.bytes, value))
+    const value = queued[i] === undefined ? values[next++] : undefined
+    // changed while the disk was asked: a block that was replaced or moved is not absent
+    const now = core.group.peek(key)
+    const known = now === undefined ? queued[i] : now
+    if (known !== undefined) return known ?? undefined
+    return value && decodeRecord(core.keys, key.bytes, value)
   })
 }
 
@@ -95,75 +112,95 @@ async function readValues(
   }
 }
 
-function current(core: DiskCore, record: IndexRecord | null | undefined): IndexRecord | undefined {
-  return record && core.table.isCurrent(record) ? record : undefined
+/** Whether an entry of store or cache holds; while memory does not know the slots, all do. */
+export function isCurrent(core: DiskCore, record: IndexRecord): boolean {
+  if (record.area !== 'store' && record.area !== 'cache') return false
+  return !core.isRebuilt || core.table.isCurrent(record, 'area')
 }
 
 /**
- * Any one record of `address` in store or cache. One home after the other: what is here is mostly found
- * at the first, and for what is not the index answers from memory.
+ * Entries of `address` in store and cache that may be read, the best first: for content the first that is
+ * found, since what is here is mostly found at the first home, and of what is not the index knows in memory.
  */
-export async function findRecord(
+export async function findEntries(
   core: DiskCore,
   address: Address,
-): Promise<IndexRecord | undefined> {
+): Promise<readonly FoundEntry[]> {
+  const found: FoundEntry[] = []
   for (const home of HOMES) {
-    const [record] = await readRecords(core, [entryKey(core.keys, address, home)])
-    if (record !== undefined) return record
+    const key = entryKey(core.keys, address, home)
+    const [record] = await readRecords(core, [key])
+    if (record === undefined || !isCurrent(core, record)) continue
+    found.push({ key, record })
+    if (core.isRebuilt && record.sequence === undefined) break
   }
-  return undefined
+  return settle(core, found)
 }
 
 /**
- * All entries of `address`; with `shared`, its slot in the outbox where the areas have none. The slot
- * is on hold: call `table.letGo`. For callers that have the lock of the address.
+ * All entries of `address`; with `shared`, its slot in the outbox too. For callers that have the lock of the
+ * address: what they get changes by eviction alone, so they ask `isStillHeld` in the turn they act in.
  */
-export async function holdEntries(
+export async function readHeld(
   core: DiskCore,
   address: Address,
   shared: boolean,
 ): Promise<Held | undefined> {
-  const keys = homeKeys(core, address)
+  const keys: IndexKey[] = HOMES.map((home) => entryKey(core.keys, address, home))
   const holder = shared ? core.ledger.holder(address) : undefined
   if (holder !== undefined) keys.push(outboxKey(core.keys, holder, address))
-  for (let tries = 1; ; tries++) {
-    const held = toHeld(core, keys, await readRecords(core, keys))
-    if (held === undefined) return undefined
-    // an eviction may have come between the disk's answer and now: then the counts differ
-    if (tries < LOOKUP_TRIES && !isComplete(core, held)) continue
-    core.table.hold(held.slot)
-    return held
-  }
-}
-
-function toHeld(
-  core: DiskCore,
-  keys: readonly IndexKey[],
-  records: readonly (IndexRecord | undefined)[],
-): Held | undefined {
-  const entries = keys.map((key, i) => {
-    const record = current(core, records[i])
-    return record === undefined || core.group.peek(key) === null ? undefined : { key, record }
+  const records = await readRecords(core, keys)
+  const found = keys.flatMap((key, i) => {
+    const record = records[i]
+    return record === undefined || !isCurrent(core, record) ? [] : [{ key, record }]
   })
-  const any = entries.find((entry) => entry !== undefined)?.record
-  if (any === undefined) return undefined
-  const { slot, generation, nonce, tag, sequence } = any
-  return { slot, generation, nonce, tag, sequence, homes: entries.slice(0, HOMES.length) }
+  const pinned = records[HOMES.length]
+  const isPinned = pinned !== undefined && core.table.isCurrent(pinned, 'outbox')
+  const entries = settle(core, found, isPinned ? pinned : undefined)
+  const best = entries[0]?.record ?? (isPinned ? pinned : undefined)
+  if (best === undefined) return undefined
+  const { slot, generation, checksum, nonce, tag, sequence } = best
+  const homes = HOMES.map((home) => entries.find(({ record }) => record.homes === home))
+  return { slot, generation, checksum, nonce, tag, sequence, homes }
 }
 
-function isComplete({ table }: DiskCore, { slot, homes }: Held): boolean {
-  const found = (area: string): number =>
-    homes.filter((entry) => entry?.record.area === area).length
-  return (
-    table.count(slot, 'store') === found('store') && table.count(slot, 'cache') === found('cache')
-  )
+/** Whether what was read is still so. */
+export function isStillHeld({ table }: DiskCore, held: Held): boolean {
+  const isInArea = held.homes.some((entry) => entry !== undefined)
+  return table.isCurrent(held, isInArea ? 'area' : 'outbox')
+}
+
+/**
+ * Entries that hold, of one slot: that of the newest edition, or the one that the outbox pins. A crash may
+ * bring back what was evicted before it, so that one address has two slots: the other one goes.
+ */
+function settle(
+  core: DiskCore,
+  found: readonly FoundEntry[],
+  pinned?: IndexRecord,
+): readonly FoundEntry[] {
+  const valid = found.filter(({ record }) => isCurrent(core, record))
+  valid.sort((a, b) => (b.record.sequence ?? 0) - (a.record.sequence ?? 0))
+  const best = pinned ?? valid[0]?.record
+  if (best === undefined || !core.isRebuilt) return valid
+  const isBest = ({ record }: FoundEntry): boolean => isSameTenure(record, best)
+  for (const entry of valid) {
+    if (isBest(entry)) continue
+    core.areas.leave(entry.record.slot)
+    if (core.group.peek(entry.key) === undefined) core.group.delete(entry.key)
+  }
+  return valid.filter(isBest)
+}
+
+export function isSameTenure(a: SlotTenure, b: SlotTenure): boolean {
+  return a.slot === b.slot && a.generation === b.generation
 }
 
 /** The block in a slot; undefined where it does not open or cannot be read. */
 export async function readSlot(
   core: DiskCore,
   address: Address,
-  content: SlotContent,
+  content: SlotTenure & SlotSeal,
 ): Promise<Block | undefined> {
   try {
     return await core.slab.read(content.slot, (sealed) =>

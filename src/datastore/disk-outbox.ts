@@ -8,34 +8,25 @@ import { sequenceOf, signedAddress, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
 import type { DiskCore, SlotContent } from './disk-core.ts'
-import { holdEntries, readRecords, readSlot } from './disk-core.ts'
-import { withRoom } from './disk-eviction.ts'
-import { waitForCommit, writeSlot } from './disk-write.ts'
+import { isStillHeld, readHeld, readRecords, readSlot } from './disk-core.ts'
+import { giveBack, waitForCommit, withRoomBeside, writeSlot } from './disk-write.ts'
 import { insertKey, outboxKey } from './keyspace.ts'
 import type { IndexKey } from './keyspace.ts'
 import { maskOf } from './outbox-ledger.ts'
 import { EMPTY_RECORD } from './record.ts'
+import type { IndexRecord } from './record.ts'
 import { isDiskError, toStoreError } from './store-error.ts'
 import type { Abortable, Outbox, OutboxEntry, OutboxInsert } from './store.ts'
-
-/** Insert numbers set aside by one write: a crash skips at most this many. */
-const NUMBERS_AHEAD = 64
-/** Number of the record that says which insert numbers are set aside. */
-export const COUNTER_ID = 0
 
 type AddRequest = Parameters<Outbox['add']>[0]
 
 export class DiskOutbox implements Outbox {
   readonly #core: DiskCore
-  #nextId: number
-  #setAside: number
   readonly #committing = new Set<number>()
+  readonly #discarding = new Set<number>()
 
-  /** `nextId`: the first number never used. */
-  constructor(core: DiskCore, nextId: number) {
+  constructor(core: DiskCore) {
     this.#core = core
-    this.#nextId = nextId
-    this.#setAside = nextId
   }
 
   get pendingBlocks(): number {
@@ -47,28 +38,19 @@ export class DiskOutbox implements Outbox {
   }
 
   begin(): Promise<number> {
-    const { gate, group, ledger, keys } = this.#core
-    return gate.run(undefined, async () => {
-      const insertId = this.#nextId++
+    const { ledger, meta } = this.#core
+    return this.#run(undefined, () => {
+      const insertId = meta.nextInsertId
       ledger.begin(insertId)
-      if (insertId >= this.#setAside) {
-        this.#setAside = insertId + NUMBERS_AHEAD
-        const record = {
-          ...EMPTY_RECORD,
-          area: 'insert',
-          homes: 1,
-          ordinal: this.#setAside,
-        } as const
-        group.put(insertKey(keys, COUNTER_ID), record)
-      }
-      return insertId
+      meta.useInsertId()
+      return Promise.resolve(insertId)
     })
   }
 
   add(request: AddRequest): Promise<'added' | 'full'> {
-    const { gate, ledger, lock } = this.#core
+    const { ledger, lock } = this.#core
     const { insertId, address, homes, signal } = request
-    return gate.run(request, async () => {
+    return this.#run(request, async () => {
       ledger.checkOpen(insertId)
       if (homes.length === 0) throw new RangeError('a block without homes has nowhere to go')
       try {
@@ -83,11 +65,12 @@ export class DiskOutbox implements Outbox {
   }
 
   commit(insertId: number): Promise<void> {
-    const { gate, ledger, group, index, keys } = this.#core
-    return gate.run(undefined, async () => {
+    const { ledger, group, index, keys } = this.#core
+    return this.#run(undefined, async () => {
       if (ledger.insert(insertId)?.committed === true) return
       ledger.checkOpen(insertId)
       const key = insertKey(keys, insertId)
+      if (this.#discarding.has(insertId)) throw new RangeError('the insert is being discarded')
       const ordinal = ledger.blocks(insertId)
       this.#committing.add(insertId)
       try {
@@ -105,13 +88,13 @@ export class DiskOutbox implements Outbox {
   }
 
   discard(insertId: number): Promise<void> {
-    const { gate, ledger, lock } = this.#core
-    return gate.run(undefined, async () => {
-      if (!ledger.isOpen(insertId) || this.#committing.has(insertId)) return
-      for (const address of ledger.discard(insertId)) {
-        await lock.runAlways(mapKey(address), () => this.#drop(insertId, address))
-      }
-    })
+    return this.#run(undefined, () => this.#discard(insertId))
+  }
+
+  /** Before the store is closed for good: whoever was adding to these inserts will not go on. */
+  async discardOpen(): Promise<void> {
+    const open = [...this.#core.ledger.inserts()].filter(({ committed }) => !committed)
+    for (const { insertId } of open) await this.#discard(insertId)
   }
 
   get(address: Address, options?: Abortable): Promise<Block | undefined> {
@@ -129,21 +112,17 @@ export class DiskOutbox implements Outbox {
   }
 
   homeDone(entry: OutboxEntry, home: Home): Promise<void> {
-    const { gate, ledger, lock, group } = this.#core
+    const { ledger, lock, group } = this.#core
     const { insertId, address } = entry
-    return gate.run(undefined, () =>
+    return this.#run(undefined, () =>
       lock.runAlways(mapKey(address), async () => {
-        const homesLeft = ledger.homeDone(insertId, address, home)
-        if (homesLeft === undefined) return
-        if (homesLeft.length === 0) {
-          await this.#drop(insertId, address)
-          return
-        }
+        if (!ledger.has(insertId, address)) return
         const key = this.#key(insertId, address)
         const [record] = await readRecords(this.#core, [key])
-        if (record !== undefined && ledger.has(insertId, address)) {
-          group.put(key, { ...record, homes: maskOf(homesLeft) })
-        }
+        const homesLeft = ledger.homeDone(insertId, address, home)
+        if (homesLeft === undefined) return
+        if (homesLeft.length === 0) this.#drop(insertId, address, record)
+        else if (record !== undefined) group.put(key, { ...record, homes: maskOf(homesLeft) })
       }),
     )
   }
@@ -159,6 +138,15 @@ export class DiskOutbox implements Outbox {
     return this.#core.ledger.insert(insertId)
   }
 
+  /** Changes wait until memory knows what is pending. */
+  #run<T>(options: Abortable | undefined, task: () => Promise<T>): Promise<T> {
+    return this.#core.gate.run(options, async () => {
+      if (!this.#core.isRebuilt) await this.#core.rebuilt
+      options?.signal?.throwIfAborted()
+      return task()
+    })
+  }
+
   /** The newest block that inserts hold; `again`: one could not be read, and its entry was dropped. */
   async #read(address: Address): Promise<Block | undefined | 'again'> {
     const { ledger, table } = this.#core
@@ -172,7 +160,7 @@ export class DiskOutbox implements Outbox {
       if (record !== undefined && (record.sequence ?? -1) < greatest) continue
       const block = record && (await readSlot(this.#core, address, record))
       if (block === undefined) {
-        if (record === undefined || table.isCurrent(record)) {
+        if (record === undefined || table.isCurrent(record, 'outbox')) {
           await this.#dropUnreadable(insertId, address)
         }
         return 'again'
@@ -185,72 +173,109 @@ export class DiskOutbox implements Outbox {
 
   async #add(request: AddRequest): Promise<'added' | 'full'> {
     const { ledger } = this.#core
-    const { insertId, address, signal } = request
-    signal?.throwIfAborted()
+    const { insertId, address, block, signal } = request
     if (ledger.has(insertId, address)) return 'added'
     if (!ledger.reserve()) return 'full'
-    let content: SlotContent | undefined
+    let isAdded = false
     try {
-      content = await this.#pin(request)
+      signal?.throwIfAborted()
+      const isSigned = equals(signedAddress(block.subarray(0, 32)), address)
+      // an edition on its way out must not change when another comes in, nor show before its time
+      isAdded = !isSigned && (await this.#share(request))
+      if (!isAdded) isAdded = await this.#write(request, isSigned)
+      return 'added'
     } finally {
-      if (content === undefined) ledger.unreserve()
+      if (!isAdded) ledger.unreserve()
     }
-    if (content === undefined) throw new ShoalError('E_STORE_FULL', 'no slot of the store is free')
-    this.#enter(request, content)
-    return 'added'
   }
 
-  /** A slot on hold as by `writeSlot`: the one that has the block, else a new one. */
-  async #pin({ address, block }: AddRequest): Promise<SlotContent | undefined> {
+  /** False: nothing here has the block. */
+  async #share(request: AddRequest): Promise<boolean> {
     const { table } = this.#core
-    const isSigned = equals(signedAddress(block.subarray(0, 32)), address)
-    // an edition on its way out must not change when another comes in, nor show before its time
-    const held = isSigned ? undefined : await holdEntries(this.#core, address, true)
-    if (held === undefined) return writeSlot(this.#core, 'outbox', address, block)
-    try {
+    for (;;) {
+      const held = await readHeld(this.#core, request.address, true)
+      request.signal?.throwIfAborted()
+      if (held === undefined) return false
+      const isHere = (): boolean => isStillHeld(this.#core, held)
       // the cache gives up a slot for the entry as if it were a new one: it may become one
-      return await withRoom(this.#core, 'outbox', () => {
-        table.reference(held.slot, 'outbox')
-        table.holdForWriting(held.slot)
-        return held
+      const room = { slot: held.slot, isHere }
+      const result = await withRoomBeside(this.#core, 'outbox', room, () => {
+        this.#core.ledger.checkOpen(request.insertId)
+        table.pin(held.slot)
+        this.#enter(request, held, undefined)
+        return 'entered' as const
       })
-    } finally {
-      table.letGo(held.slot)
+      if (result === 'none') throw noSlotError()
+      if (result === 'entered') return true
     }
   }
 
-  #enter({ insertId, address, homes, block }: AddRequest, content: SlotContent): void {
-    const { table, ledger, group } = this.#core
-    const { slot, generation, nonce, tag } = content
-    table.doneWriting(slot)
-    if (!ledger.isOpen(insertId)) {
-      ledger.unreserve()
-      table.release(slot, 'outbox')
-      ledger.checkOpen(insertId)
+  async #write(request: AddRequest, isSigned: boolean): Promise<true> {
+    const { table, ledger } = this.#core
+    const content = await writeSlot(this.#core, 'outbox', request)
+    if (content === undefined) throw noSlotError()
+    if (!ledger.isOpen(request.insertId)) {
+      giveBack(this.#core, 'outbox', content.slot)
+      ledger.checkOpen(request.insertId)
     }
-    const isSigned = equals(signedAddress(block.subarray(0, 32)), address)
-    group.put(this.#key(insertId, address), {
+    this.#enter(request, content, isSigned ? sequenceOf(request.block) : undefined)
+    table.letGo(content.slot)
+    return true
+  }
+
+  /** The slot is pinned: its entry is queued, and the ledger knows. */
+  #enter(request: AddRequest, content: SlotContent, sequence: number | undefined): void {
+    const { ledger, group } = this.#core
+    const { insertId, address, homes } = request
+    const { slot, generation, checksum, nonce, tag } = content
+    const ordinal = ledger.add(insertId, address, homes)
+    const of = { slot, generation, checksum, nonce, tag, sequence, insertId, ordinal }
+    const record: IndexRecord = {
       ...EMPTY_RECORD,
+      ...of,
       area: 'outbox',
       homes: maskOf(homes),
-      slot,
-      generation,
-      insertId,
-      ordinal: ledger.add(insertId, address, homes),
-      sequence: isSigned ? sequenceOf(block) : undefined,
       name: address,
-      nonce,
-      tag,
+    }
+    group.put(this.#key(insertId, address), record)
+  }
+
+  async #discard(insertId: number): Promise<void> {
+    const { ledger } = this.#core
+    if (!ledger.isOpen(insertId) || this.#committing.has(insertId)) return
+    if (this.#discarding.has(insertId)) return
+    this.#discarding.add(insertId)
+    try {
+      for (;;) {
+        const addresses = ledger.addressesOf(insertId)
+        for (const address of addresses) await this.#remove(insertId, address)
+        if (addresses.length === 0) break
+      }
+      ledger.discard(insertId)
+    } finally {
+      this.#discarding.delete(insertId)
+    }
+  }
+
+  #remove(insertId: number, address: Address): Promise<void> {
+    const { ledger, lock } = this.#core
+    return lock.runAlways(mapKey(address), async () => {
+      const [record] = await readRecords(this.#core, [this.#key(insertId, address)])
+      if (!ledger.has(insertId, address)) return
+      ledger.remove(insertId, address)
+      this.#drop(insertId, address, record)
     })
   }
 
-  /** Deletes the index entry of a block that has left the ledger, and lets its slot go. */
-  async #drop(insertId: number, address: Address): Promise<void> {
+  /** Deletes the index entry of a block that has just left the ledger, and lets its slot go. */
+  #drop(insertId: number, address: Address, record: IndexRecord | undefined): void {
     const { table, group, keys, ledger } = this.#core
-    const key = this.#key(insertId, address)
-    const [record] = await readRecords(this.#core, [key])
-    group.delete(key)
-    if (record !== undefined) table.release(record.slot, 'outbox')
+    group.delete(this.#key(insertId, address))
+    if (record !== undefined && table.isCurrent(record, 'outbox')) {
+      const isShared = record.sequence === undefined && ledger.holder(address) !== undefined
+      // until its entry has gone from the disk a crash would bring it back
+      if (!isShared) table.unpin(record.slot, 'after-commit')
+    }
     const insert = ledger.insert(insertId)
     if (insert?.committed === true && insert.spreadBlocks === insert.blocks) {
       group.delete(insertKey(keys, insertId))
@@ -258,18 +283,25 @@ export class DiskOutbox implements Outbox {
   }
 
   #dropUnreadable(insertId: number, address: Address): Promise<void> {
-    const { lock, ledger, logger } = this.#core
+    const { lock, ledger, logger, meter } = this.#core
     return lock.runAlways(mapKey(address), async () => {
-      if (!ledger.has(insertId, address)) return
+      const [record] = await readRecords(this.#core, [this.#key(insertId, address)])
+      const block = record && (await readSlot(this.#core, address, record))
+      if (block !== undefined || !ledger.has(insertId, address)) return
       logger.warn('store: a block of an insert cannot be read any more')
+      meter.verifyFailed()
       ledger.remove(insertId, address)
-      await this.#drop(insertId, address)
+      this.#drop(insertId, address, record)
     })
   }
 
   #key(insertId: number, address: Address): IndexKey {
     return outboxKey(this.#core.keys, insertId, address)
   }
+}
+
+function noSlotError(): ShoalError {
+  return new ShoalError('E_STORE_FULL', 'no slot of the store is free')
 }
 
 /** What a caller must know of a write that failed: nothing more fits, whatever the disk's words. */

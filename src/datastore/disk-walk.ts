@@ -1,17 +1,18 @@
 /**
- * Walking the store area of a disk store by ring position (spec §11.5). In pages, so that a slow
- * reader keeps no snapshot of the index alive (its old files would count against the quota).
+ * Walking the store area of a disk store by ring position (spec §11.5).
  * @module
  */
 import { homePosition } from '../keys/block.ts'
 import type { Home } from '../keys/block.ts'
 import { mapKey } from '../keys/bytes.ts'
 import type { DiskCore } from './disk-core.ts'
+import { isCurrent } from './disk-core.ts'
 import { clockwise, isInRange } from './eviction.ts'
+import { indexPages } from './index-pages.ts'
 import { BUCKETS, BUCKET_POSITIONS, bucketOf, bucketRange } from './keyspace.ts'
 import { addressIn, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
-import type { IndexBounds, IndexEntry } from './rocks-index.ts'
+import type { IndexBounds, IndexEntry } from './sorted-index.ts'
 import type { PositionRange, StoreEntry } from './store.ts'
 
 const PAGE_ENTRIES = 256
@@ -33,12 +34,21 @@ export async function* walkStore(
     if (entry !== undefined) yield entry
   }
   for (const bounds of boundsOf(core, range)) {
-    for await (const { key, value } of entriesWithin(core, bounds, signal)) {
+    for await (const { key, value } of entriesWithin(core, bounds)) {
+      signal?.throwIfAborted()
       if (queued.has(mapKey(key))) continue
       const entry = toEntry(core, decodeRecord(core.keys, key, value), range)
       if (entry !== undefined) yield entry
     }
   }
+}
+
+async function* entriesWithin(core: DiskCore, bounds: IndexBounds): AsyncGenerator<IndexEntry> {
+  const index = {
+    range: (within: IndexBounds, limit: number) =>
+      core.gate.run(undefined, () => core.index.range(within, limit)),
+  }
+  for await (const page of indexPages(index, bounds, PAGE_ENTRIES)) yield* page
 }
 
 /** Bucket by bucket where the range is narrow, else the whole index once. */
@@ -49,28 +59,12 @@ function* boundsOf(core: DiskCore, range: PositionRange): Generator<IndexBounds>
   // a range that ends in the bucket it began in, behind its start, has gone all the way round
   const wraps = first === last && span >= BUCKET_POSITIONS
   const buckets = wraps ? BUCKETS : ((last - first + BUCKETS) % BUCKETS) + 1
-  if (buckets * SEEK_ENTRIES > core.table.entries) {
+  const { entries, staleEntries } = core.table
+  if (core.isRebuilt && buckets * SEEK_ENTRIES > entries + staleEntries) {
     yield {}
     return
   }
   for (let i = 0; i < buckets; i++) yield bucketRange(core.keys, (first + i) % BUCKETS)
-}
-
-async function* entriesWithin(
-  core: DiskCore,
-  bounds: IndexBounds,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<IndexEntry> {
-  for (let next = bounds; ;) {
-    const page = await core.gate.run(undefined, () => core.index.range(next, PAGE_ENTRIES))
-    for (const entry of page) {
-      signal?.throwIfAborted()
-      yield entry
-    }
-    const last = page.at(-1)
-    if (last === undefined || page.length < PAGE_ENTRIES) return
-    next = bounds.lte === undefined ? { gt: last.key } : { gt: last.key, lte: bounds.lte }
-  }
 }
 
 function toEntry(
@@ -78,7 +72,7 @@ function toEntry(
   record: IndexRecord | undefined,
   range: PositionRange,
 ): StoreEntry | undefined {
-  if (record?.area !== 'store' || !core.table.isCurrent(record)) return undefined
+  if (record?.area !== 'store' || !isCurrent(core, record)) return undefined
   const home = record.homes as Home
   const address = addressIn(record)
   if (!isInRange(homePosition(address, home), range)) return undefined

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Rng } from '../runtime.ts'
+import { BUCKETS, BUCKET_POSITIONS } from './keyspace.ts'
 import type { PositionRange } from './store.ts'
 
 /** Ring positions are in [0, RING_POSITIONS) (spec §6.1). */
@@ -11,6 +12,10 @@ export const RING_POSITIONS = 2 ** 48
 export const SAMPLE_SLOTS = 16
 /** Draws for one sample: 8 each, since a full cache may own as little as 15 % of the slots. */
 const SAMPLE_DRAWS = 8 * SAMPLE_SLOTS
+/** Of the second home of a slot a mark keeps the upper 10 bits of the bucket. */
+const COARSE_SHIFT = 6
+const COARSE_BUCKETS = BUCKETS / 2 ** COARSE_SHIFT
+const COARSE_POSITIONS = BUCKET_POSITIONS * 2 ** COARSE_SHIFT
 
 /**
  * Up to SAMPLE_SLOTS random numbers below `slots` that `isWanted` holds of, at least one if there is
@@ -43,25 +48,68 @@ function allSlots(slots: number, rng: Rng): number[] {
 }
 
 /**
- * Store area: which of `positions` goes, as an index into it. Outside `range` the farthest from its
- * middle; inside it, or without a range, the first (the sample is in random order).
+ * Mark of a slot in the store: link code (6 bits), bucket of a home (16), and the upper 10 bits of the
+ * bucket of another home, or of the same one.
  */
-export function storeVictim(
-  positions: readonly number[],
+export function storeMark(code: number, bucket: number): number {
+  return code * 2 ** 26 + bucket * COARSE_BUCKETS + (bucket >>> COARSE_SHIFT)
+}
+
+/** The mark of a slot that has one more home; of three homes one within `range` is preferred. */
+export function withBucket(mark: number, bucket: number, range: PositionRange | undefined): number {
+  const second = secondHome(mark)
+  const isBetter = range !== undefined && second !== undefined && outside(second, range) > 0
+  if (second !== undefined && !isBetter) return mark
+  return mark - (mark % COARSE_BUCKETS) + (bucket >>> COARSE_SHIFT)
+}
+
+/**
+ * Which of the slots with these marks has no home in `range` and lies farthest from its middle, as an
+ * index; undefined: all have one, or there is no range.
+ */
+export function farthestOutside(
+  marks: readonly number[],
   range: PositionRange | undefined,
-): number {
-  let victim = 0
-  let farthest = -1
+): number | undefined {
+  let victim: number | undefined
+  let farthest = 0
   if (range === undefined) return victim
-  for (const [i, position] of positions.entries()) {
-    if (isInRange(position, range)) continue
-    const away = distanceFromMiddle(position, range)
-    if (away > farthest) {
-      victim = i
-      farthest = away
-    }
+  for (const [i, mark] of marks.entries()) {
+    const second = secondHome(mark)
+    let away = outside(firstHome(mark), range)
+    if (away > 0 && second !== undefined) away = Math.min(away, outside(second, range))
+    if (away <= farthest) continue
+    victim = i
+    farthest = away
   }
   return victim
+}
+
+/** A run of positions that a mark names: one bucket, or a coarser one. */
+interface Run {
+  readonly from: number
+  readonly positions: number
+}
+
+function firstHome(mark: number): Run {
+  const bucket = Math.floor(mark / COARSE_BUCKETS) % BUCKETS
+  return { from: bucket * BUCKET_POSITIONS, positions: BUCKET_POSITIONS }
+}
+
+/** undefined: none is known, or it is as near as a coarse bucket tells. */
+function secondHome(mark: number): Run | undefined {
+  const coarse = mark % COARSE_BUCKETS
+  if (coarse === Math.floor(mark / (COARSE_BUCKETS << COARSE_SHIFT)) % COARSE_BUCKETS)
+    return undefined
+  return { from: coarse * COARSE_POSITIONS, positions: COARSE_POSITIONS }
+}
+
+/** How far a run is from the middle of `range`, at least 1; 0 where they overlap. */
+function outside({ from, positions }: Run, range: PositionRange): number {
+  if (isInRange(from, range) || clockwise(from, range.from) < positions) return 0
+  const half = Math.floor(clockwise(range.from, range.to) / 2)
+  const away = clockwise((range.from + half) % RING_POSITIONS, from + positions / 2)
+  return Math.max(1, Math.min(away, RING_POSITIONS - away))
 }
 
 /** Whether `position` lies on the clockwise run from `from` to `to`, ends included. */
@@ -81,10 +129,4 @@ export function checkRange(range: PositionRange): PositionRange {
 /** Positions from `from` clockwise to `to`, in [0, RING_POSITIONS). */
 export function clockwise(from: number, to: number): number {
   return to >= from ? to - from : to - from + RING_POSITIONS
-}
-
-function distanceFromMiddle(position: number, range: PositionRange): number {
-  const half = Math.floor(clockwise(range.from, range.to) / 2)
-  const away = clockwise((range.from + half) % RING_POSITIONS, position)
-  return Math.min(away, RING_POSITIONS - away)
 }

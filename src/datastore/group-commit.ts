@@ -3,14 +3,17 @@
  * them at once, and go to the disk together after the slots they name.
  * @module
  */
+import { ShoalError } from '../errors.ts'
 import type { SealKeys } from '../keys/seal.ts'
-import type { Clock, Logger } from '../runtime.ts'
+import type { Clock } from '../runtime.ts'
+import type { DiskCondition } from './disk-condition.ts'
 import type { IndexKey } from './keyspace.ts'
 import { encodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
-import type { Index } from './rocks-index.ts'
+import type { Index, IndexChange } from './sorted-index.ts'
 import type { Slab } from './slab.ts'
 import type { SlotTable } from './slot-table.ts'
+import type { StoreMeter } from './store-meter.ts'
 
 /** A commit starts at this many entries: 8 MiB of blocks, so that one sync (ms) serves many. */
 export const COMMIT_ENTRIES = 256
@@ -27,42 +30,49 @@ interface Change {
   readonly record: IndexRecord | undefined
 }
 
+/** Which keys were queued since, or were on their way then: what a reader of the disk may have missed. */
+export interface ChangeWatch {
+  has(id: string): boolean
+  stop(): void
+}
+
 export interface GroupCommitParts {
   readonly keys: SealKeys
   readonly slab: Slab
   readonly index: Index
   readonly table: SlotTable
   readonly clock: Clock
-  readonly logger: Logger
+  readonly condition: DiskCondition
+  readonly meter: StoreMeter
 }
 
 export class GroupCommit {
+  /** Called after each commit that changed the index. */
+  oncommit: () => void = () => {}
   readonly #parts: GroupCommitParts
   #pending = new Map<string, Change>()
   #writing = new Map<string, Change>()
-  #pendingSlots = new Set<number>()
-  #writingSlots = new Set<number>()
+  readonly #watches = new Set<Set<string>>()
+  /** Of those pending: deletions carry no block, and make no put wait. */
+  #deletions = 0
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
   #cancelTimer: (() => void) | undefined
   #failed = false
   #isClosed = false
+  #isAbandoned = false
 
   constructor(parts: GroupCommitParts) {
     this.#parts = parts
   }
 
   get isFull(): boolean {
-    return this.#pending.size >= MAX_PENDING_ENTRIES
+    return this.#pending.size - this.#deletions >= MAX_PENDING_ENTRIES
   }
 
-  get isEmpty(): boolean {
-    return this.#pending.size === 0 && this.#writing.size === 0
-  }
-
-  /** Slots with an entry that is not yet on the disk, about. */
-  get unsettledSlots(): number {
-    return this.#pendingSlots.size + this.#writingSlots.size
+  /** Changes not yet on the disk. */
+  get size(): number {
+    return this.#pending.size + this.#writing.size
   }
 
   /** A change not yet on the disk: its record, null for a deletion, undefined: look on the disk. */
@@ -71,23 +81,30 @@ export class GroupCommit {
     return change === undefined ? undefined : (change.record ?? null)
   }
 
-  /** All changes not yet on the disk, newest state of each key. */
+  /** Everything not yet on the disk, by key. */
   changes(): Map<string, Change> {
     return new Map([...this.#writing, ...this.#pending])
   }
 
-  /** Whether an entry of this slot is not yet on the disk: a seek would not find it. */
-  isUnsettled(slot: number): boolean {
-    return this.#pendingSlots.has(slot) || this.#writingSlots.has(slot)
-  }
-
   put(key: IndexKey, record: IndexRecord): void {
-    this.#pendingSlots.add(record.slot)
     this.#queue({ key, record })
   }
 
   delete(key: IndexKey): void {
     this.#queue({ key, record: undefined })
+  }
+
+  /** Watches the queue until `stop`: what the disk says of a key that `has` knows may be out of date. */
+  watch(): ChangeWatch {
+    const since = new Set<string>()
+    const [pending, writing] = [this.#pending, this.#writing]
+    this.#watches.add(since)
+    return {
+      has: (id) => since.has(id) || pending.has(id) || writing.has(id),
+      stop: () => {
+        this.#watches.delete(since)
+      },
+    }
   }
 
   /**
@@ -119,51 +136,77 @@ export class GroupCommit {
     }
   }
 
+  /** Nothing is written from now on, not even what is queued; every `commit` rejects. */
+  abandon(): void {
+    this.#isClosed = true
+    this.#isAbandoned = true
+    this.#cancelTimer?.()
+  }
+
   async #run(): Promise<void> {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
+    this.#checkAlive()
     if (this.#pending.size === 0) return
-    const { slab, index, table } = this.#parts
-    const writing = this.#take()
+    const { table, clock, condition, meter } = this.#parts
+    const startedAtMs = clock.now()
+    this.#take()
     const freed = table.takeLimbo()
     try {
-      await slab.sync() // an index ahead of its slab would name slots with other bytes
-      await index.write([...writing.values()].map((change) => this.#encode(change)))
+      await this.#write()
     } catch (error) {
       this.#putBack()
       table.keepLimbo(freed)
-      this.#warnOnce()
+      this.#failed = true
+      if (!this.#isAbandoned) condition.failed(error)
       throw error
     }
     this.#failed = false
     this.#writing = new Map()
-    this.#writingSlots = new Set()
     table.free(freed)
+    condition.succeeded()
+    meter.time('commit', clock.now() - startedAtMs)
+    this.oncommit()
   }
 
-  #take(): Map<string, Change> {
+  async #write(): Promise<void> {
+    const { slab, index } = this.#parts
+    const changes = [...this.#writing.values()]
+    // an index ahead of its slab would name slots with other bytes
+    if (changes.some(({ record }) => record !== undefined)) await slab.sync()
+    this.#checkAlive()
+    await index.write(changes.flatMap((change) => this.#encode(change)))
+  }
+
+  #take(): void {
     this.#writing = this.#pending
-    this.#writingSlots = this.#pendingSlots
     this.#pending = new Map()
-    this.#pendingSlots = new Set()
-    return this.#writing
+    this.#deletions = 0
   }
 
   #putBack(): void {
     this.#pending = this.changes()
-    for (const slot of this.#writingSlots) this.#pendingSlots.add(slot)
+    this.#deletions = [...this.#pending.values()].filter(isDeletion).length
     this.#writing = new Map()
-    this.#writingSlots = new Set()
     this.#startTimer(RETRY_DELAY_MS)
   }
 
-  #encode({ key, record }: Change): { key: Uint8Array; value: Uint8Array | undefined } {
-    const value = record === undefined ? undefined : encodeRecord(this.#parts.keys, key, record)
-    return { key: key.bytes, value }
+  /** Nothing for an entry whose slot was freed while it waited. */
+  #encode({ key, record }: Change): IndexChange[] {
+    const { keys, table } = this.#parts
+    if (record === undefined) return [{ key: key.bytes, value: undefined }]
+    const isBlock = record.area === 'store' || record.area === 'cache'
+    if (isBlock && !table.isCurrent(record, 'area')) return []
+    return [{ key: key.bytes, value: encodeRecord(keys, key, record) }]
   }
 
   #queue(change: Change): void {
-    this.#pending.set(change.key.id, change)
+    const { id } = change.key
+    const before = this.#pending.get(id)
+    if (before !== undefined && isDeletion(before)) this.#deletions--
+    if (isDeletion(change)) this.#deletions++
+    this.#pending.set(id, change)
+    for (const watch of this.#watches) watch.add(id)
     if (this.#failed) return // the retry timer runs
     if (this.#pending.size >= COMMIT_ENTRIES) this.#commitLater()
     else this.#startTimer(COMMIT_DELAY_MS)
@@ -178,11 +221,14 @@ export class GroupCommit {
   }
 
   #commitLater(): void {
-    this.commit().catch(() => {}) // warned already; the changes stay queued
+    this.commit().catch(() => {}) // the condition was told; the changes stay queued
   }
 
-  #warnOnce(): void {
-    if (!this.#failed) this.#parts.logger.warn('store: the disk refuses writes, trying again')
-    this.#failed = true
+  #checkAlive(): void {
+    if (this.#isAbandoned) throw new ShoalError('E_CLOSED', 'the store is closed')
   }
+}
+
+function isDeletion({ record }: Change): boolean {
+  return record === undefined
 }

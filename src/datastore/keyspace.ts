@@ -1,6 +1,6 @@
 /**
  * Every key of the index and every range over it (spec §11.3): `bucket name (8) ‖ name (24)`. All
- * four kinds of entry look alike, and entries of one bucket of ring positions lie together.
+ * kinds of entry look alike, and entries of one bucket of ring positions lie together.
  * @module
  */
 import { homePosition } from '../keys/block.ts'
@@ -15,18 +15,16 @@ export const BUCKETS = 65_536
 /** Ring positions in one bucket. */
 export const BUCKET_POSITIONS = 2 ** 32
 
-/** A key of the index, with what is asked of it again and again. */
+/** A key of the index. */
 export interface IndexKey {
   readonly bytes: Uint8Array
-  readonly bucket: number
   /** The same bytes as a string, for maps. */
   readonly id: string
 }
 
-/** What memory keeps of one index key: enough to find it again by one short seek. */
-export interface KeyHint {
+/** A key that was made, not met: its bucket is known. */
+export interface BucketKey extends IndexKey {
   readonly bucket: number
-  readonly suffix: number
 }
 
 /** Both ends are included. */
@@ -36,26 +34,31 @@ export interface KeyRange {
 }
 
 /** Key of a block under one of its homes, in the store or in the cache. */
-export function entryKey(keys: SealKeys, address: Address, home: Home): IndexKey {
+export function entryKey(keys: SealKeys, address: Address, home: Home): BucketKey {
   const bucket = bucketOf(homePosition(address, home))
   return toKey(keys, bucket, entryName(keys, address, home))
 }
 
 /** Key of a block in the outbox. Its bucket is that of home 0, so that it clusters like the others. */
-export function outboxKey(keys: SealKeys, insertId: number, address: Address): IndexKey {
+export function outboxKey(keys: SealKeys, insertId: number, address: Address): BucketKey {
   const bucket = bucketOf(homePosition(address, 0))
   return toKey(keys, bucket, outboxName(keys, insertId, address))
 }
 
-/** Key of an insert; number 0 is the counter that numbers are drawn from. */
-export function insertKey(keys: SealKeys, insertId: number): IndexKey {
+/** Key of an insert; that of number 0 is the meta entry's, which every index has. */
+export function insertKey(keys: SealKeys, insertId: number): BucketKey {
   const { name, bucket } = insertName(keys, insertId)
   return toKey(keys, bucket, name)
 }
 
-/** A key met in the index, whose record says `bucket`. */
-export function knownKey(bytes: Uint8Array, bucket: number): IndexKey {
-  return { bytes, bucket, id: mapKey(bytes) }
+/** A key met in the index. */
+export function foundKey(bytes: Uint8Array): IndexKey {
+  return { bytes, id: mapKey(bytes) }
+}
+
+/** 32 pseudo-random bits of the name in a key: another number for each home of a block. */
+export function fingerprintOf({ bytes }: IndexKey): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(BUCKET_NAME_BYTES)
 }
 
 /** The bucket of a ring position, in [0, BUCKETS). */
@@ -67,20 +70,9 @@ export function bucketRange(keys: SealKeys, bucket: number): KeyRange {
   return rangeOf(bucketName(keys, bucket))
 }
 
-export function hintOf(key: IndexKey): KeyHint {
-  const view = new DataView(key.bytes.buffer, key.bytes.byteOffset)
-  return { bucket: key.bucket, suffix: view.getUint32(BUCKET_NAME_BYTES) }
-}
-
-/** The range in which the key behind `hint` lies, as a rule alone. */
-export function hintRange(keys: SealKeys, hint: KeyHint): KeyRange {
-  const suffix = new Uint8Array(4)
-  new DataView(suffix.buffer).setUint32(0, hint.suffix)
-  return rangeOf(concat(bucketName(keys, hint.bucket), suffix))
-}
-
-function toKey(keys: SealKeys, bucket: number, name: Uint8Array): IndexKey {
-  return knownKey(concat(bucketName(keys, bucket), name), bucket)
+function toKey(keys: SealKeys, bucket: number, name: Uint8Array): BucketKey {
+  const bytes = concat(bucketName(keys, bucket), name)
+  return { bytes, bucket, id: mapKey(bytes) }
 }
 
 function rangeOf(prefix: Uint8Array): KeyRange {

@@ -1,24 +1,17 @@
 /**
- * The outbox in memory: a ledger, and the blocks that it names.
+ * The outbox in memory: a ledger, and the pinned slots that it names.
  * @module
  */
 import { signedAddress, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
-import { equals, mapKey, copyOf } from '../keys/bytes.ts'
+import { equals, mapKey } from '../keys/bytes.ts'
 import type { Gate } from './gate.ts'
+import type { Kept, MemorySlots } from './memory-slots.ts'
 import type { OutboxLedger } from './outbox-ledger.ts'
 import type { Abortable, Outbox, OutboxEntry, OutboxInsert } from './store.ts'
 
-/** What the outbox asks of the store beside it. */
-export interface MemoryRoom {
-  holds(address: Address): boolean
-  /** Evicts from the cache what the outbox has claimed. */
-  shrinkCache(): void
-}
-
 interface Pin {
-  readonly address: Address
-  readonly block: Block
+  readonly kept: Kept
   readonly isSigned: boolean
   entries: number
 }
@@ -26,15 +19,15 @@ interface Pin {
 export class MemoryOutbox implements Outbox {
   readonly #gate: Gate
   readonly #ledger: OutboxLedger
-  readonly #room: MemoryRoom
+  readonly #slots: MemorySlots
   /** Content by address; signed blocks by address and insert, as each insert keeps its own edition. */
   readonly #pins = new Map<string, Pin>()
   #nextId = 1
 
-  constructor(gate: Gate, ledger: OutboxLedger, room: MemoryRoom) {
+  constructor(gate: Gate, ledger: OutboxLedger, slots: MemorySlots) {
     this.#gate = gate
     this.#ledger = ledger
-    this.#room = room
+    this.#slots = slots
   }
 
   get pendingBlocks(): number {
@@ -43,15 +36,6 @@ export class MemoryOutbox implements Outbox {
 
   get capacityBlocks(): number {
     return this.#ledger.capacityBlocks
-  }
-
-  /** Pinned blocks that store and cache do not hold. */
-  countPins(): number {
-    let count = 0
-    for (const { address, isSigned } of this.#pins.values()) {
-      if (isSigned || !this.#room.holds(address)) count++
-    }
-    return count
   }
 
   begin(): Promise<number> {
@@ -69,9 +53,8 @@ export class MemoryOutbox implements Outbox {
       if (homes.length === 0) throw new RangeError('a block without homes has nowhere to go')
       if (this.#ledger.has(insertId, address)) return 'added'
       if (!this.#ledger.reserve()) return 'full'
-      this.#room.shrinkCache()
-      this.#ledger.add(insertId, address, homes)
       this.#pin(insertId, address, block)
+      this.#ledger.add(insertId, address, homes)
       return 'added'
     })
   }
@@ -96,9 +79,9 @@ export class MemoryOutbox implements Outbox {
       let newest: Block | undefined
       for (const holder of this.#ledger.holders(address)) {
         const pin = this.#pins.get(this.#nameOf(holder, address))
-        if (pin?.isSigned === false) return pin.block
-        if (pin !== undefined && (newest === undefined || supersedes(pin.block, newest))) {
-          newest = pin.block
+        if (pin?.isSigned === false) return pin.kept.block
+        if (pin !== undefined && (newest === undefined || supersedes(pin.kept.block, newest))) {
+          newest = pin.kept.block
         }
       }
       return newest
@@ -130,18 +113,35 @@ export class MemoryOutbox implements Outbox {
     return this.#gate.run(options, () => Promise.resolve(task()))
   }
 
+  /** The place of the block is claimed already: the cache gives it up. */
   #pin(insertId: number, address: Address, block: Block): void {
     const isSigned = equals(signedAddress(block.subarray(0, 32)), address)
     const name = isSigned ? signedName(insertId, address) : mapKey(address)
-    const pin = this.#pins.get(name)
-    if (pin !== undefined) pin.entries++
-    else this.#pins.set(name, { address, block: copyOf(block) as Block, isSigned, entries: 1 })
+    const pin = this.#pins.get(name) ?? {
+      kept: this.#keep(address, block, isSigned),
+      isSigned,
+      entries: 0,
+    }
+    pin.entries++
+    this.#pins.set(name, pin)
+    this.#slots.makeRoom('outbox')
+  }
+
+  /** Content shares the slot that the areas hold; each insert has its own edition of what is signed. */
+  #keep(address: Address, block: Block, isSigned: boolean): Kept {
+    const held = isSigned ? undefined : this.#slots.find(address)
+    const kept = held ?? this.#slots.take('outbox', { address, block }, !isSigned)
+    if (kept === undefined) throw new Error('a claimed place is not there')
+    this.#slots.table.pin(kept.tenure.slot)
+    return kept
   }
 
   #unpin(insertId: number, address: Address): void {
     const name = this.#nameOf(insertId, address)
     const pin = this.#pins.get(name)
-    if (pin !== undefined && --pin.entries === 0) this.#pins.delete(name)
+    if (pin === undefined || --pin.entries > 0) return
+    this.#pins.delete(name)
+    this.#slots.table.unpin(pin.kept.tenure.slot)
   }
 
   #nameOf(insertId: number, address: Address): string {

@@ -1,25 +1,29 @@
 /**
- * Store and outbox in memory, under the contract of the disk store and with its shares: for nodes
- * without a data directory, and for simulated clusters, where it is deterministic (no clock, no
- * timer; every promise settles in microtasks).
+ * Store and outbox in memory, under the contract of the disk store and with its shares and evictions:
+ * for nodes without a data directory, and for simulated clusters, where it is deterministic (no clock,
+ * no timer; every promise settles in microtasks).
  * @module
  */
 import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES, homePosition, sequenceOf, signedAddress, supersedes } from '../keys/block.ts'
-import type { Address, Block, Home } from '../keys/block.ts'
-import { equals, mapKey, copyOf } from '../keys/bytes.ts'
+import type { Address, Home } from '../keys/block.ts'
+import { equals } from '../keys/bytes.ts'
 import type { Rng } from '../runtime.ts'
-import { checkRange, isInRange, sampleSlots, storeVictim } from './eviction.ts'
+import { checkRange, isInRange } from './eviction.ts'
 import { Gate } from './gate.ts'
+import { bucketOf } from './keyspace.ts'
+import { MemoryCare } from './memory-care.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
-import type { MemoryRoom } from './memory-outbox.ts'
+import { MemorySlots, toOwnBlock } from './memory-slots.ts'
+import type { Kept } from './memory-slots.ts'
 import { OutboxLedger } from './outbox-ledger.ts'
 import { sharesOf } from './quota.ts'
-import type { Shares } from './quota.ts'
+import { StoreMeter } from './store-meter.ts'
 import type {
   Abortable,
   Area,
   BlockStore,
+  GetOptions,
   PositionRange,
   PutRequest,
   PutResult,
@@ -34,56 +38,49 @@ export function createMemoryStore(options: {
   readonly quotaBytes: number
   readonly rng: Rng
 }): StorePair {
-  const shares = sharesOf(Math.floor(options.quotaBytes / BLOCK_BYTES))
+  const { quotaBytes, rng } = options
+  const shares = sharesOf(Math.floor(quotaBytes / BLOCK_BYTES))
   if (shares.slots < 1) throw new ShoalError('E_OPTION', 'quotaBytes: too small for a single block')
   const gate = new Gate()
   const ledger = new OutboxLedger(shares.outboxBlocks)
-  const blocks = new MemoryBlocks({ ...options, shares, gate, ledger })
-  const outbox = new MemoryOutbox(gate, ledger, blocks)
-  blocks.countPins = () => outbox.countPins()
-  return { blocks, outbox }
-}
-
-interface Held {
-  readonly address: Address
-  block: Block
-  sequence: number | undefined
-  /** Area of the entry under each home. */
-  readonly homes: (Area | undefined)[]
-  area: Area
-  /** Place in the list that samples are drawn from. */
-  at: number
+  const slots = new MemorySlots({ shares, rng, ledger })
+  const parts = { quotaBytes, gate, ledger, slots, meter: new StoreMeter() }
+  const blocks = new MemoryBlocks(parts)
+  const outbox = new MemoryOutbox(gate, ledger, slots)
+  return { blocks, outbox, care: new MemoryCare(parts, () => blocks.status()) }
 }
 
 interface MemoryParts {
   readonly quotaBytes: number
-  readonly rng: Rng
-  readonly shares: Shares
   readonly gate: Gate
   readonly ledger: OutboxLedger
+  readonly slots: MemorySlots
+  readonly meter: StoreMeter
 }
 
-class MemoryBlocks implements BlockStore, MemoryRoom {
-  /** Blocks that only the outbox holds. */
-  countPins = (): number => 0
+class MemoryBlocks implements BlockStore {
   readonly #parts: MemoryParts
-  readonly #held = new Map<string, Held>()
-  readonly #list: Held[] = []
-  readonly #used = { store: 0, cache: 0 }
-  #range: PositionRange | undefined
+  readonly #slots: MemorySlots
 
   constructor(parts: MemoryParts) {
     this.#parts = parts
+    this.#slots = parts.slots
   }
 
   put(request: PutRequest): Promise<PutResult> {
-    return this.#parts.gate.run(request, () => Promise.resolve(this.#put(request)))
+    return this.#parts.gate.run(request, () => {
+      const result = this.#put(request)
+      this.#parts.meter.put(result)
+      return Promise.resolve(result)
+    })
   }
 
-  get(address: Address, options?: Abortable): Promise<StoredBlock | undefined> {
+  get(address: Address, options?: GetOptions): Promise<StoredBlock | undefined> {
     return this.#parts.gate.run(options, () => {
-      const held = this.#held.get(mapKey(address))
-      return Promise.resolve(held && { block: held.block, area: held.area })
+      const kept = this.#slots.find(address)
+      const area = kept && this.#areaOf(kept)
+      if (options?.link !== undefined) this.#read(kept, options.link)
+      return Promise.resolve(kept && area && { block: kept.block, area })
     })
   }
 
@@ -92,8 +89,9 @@ class MemoryBlocks implements BlockStore, MemoryRoom {
     options?: Abortable,
   ): Promise<(Omit<StoreEntry, 'home'> & { area: Area }) | undefined> {
     return this.#parts.gate.run(options, () => {
-      const held = this.#held.get(mapKey(address))
-      return Promise.resolve(held && { address, sequence: held.sequence, area: held.area })
+      const kept = this.#slots.find(address)
+      const area = kept && this.#areaOf(kept)
+      return Promise.resolve(kept && area && { address, sequence: kept.sequence, area })
     })
   }
 
@@ -101,7 +99,7 @@ class MemoryBlocks implements BlockStore, MemoryRoom {
     const { gate } = this.#parts
     checkRange(range)
     await gate.run(options, () => Promise.resolve())
-    for (const { address, homes, sequence } of this.#held.values()) {
+    for (const { address, homes, sequence } of this.#slots.all()) {
       for (const home of storeHomes(homes)) {
         if (!isInRange(homePosition(address, home), range)) continue
         options?.signal?.throwIfAborted()
@@ -112,13 +110,14 @@ class MemoryBlocks implements BlockStore, MemoryRoom {
   }
 
   setRange(range: PositionRange): void {
-    this.#range = checkRange(range)
+    this.#slots.areas.range = range
   }
 
   status(): StoreStatus {
-    const blocks = this.#list.length
+    const { table, usedBytes } = this.#slots
     const { quotaBytes } = this.#parts
-    return { quotaBytes, blocks, usedBytes: (blocks + this.countPins()) * BLOCK_BYTES }
+    const blocks = table.used.store + table.used.cache
+    return { condition: 'ok', quotaBytes, filledShare: 1, usedBytes, blocks }
   }
 
   close(): Promise<void> {
@@ -128,86 +127,71 @@ class MemoryBlocks implements BlockStore, MemoryRoom {
     return idle
   }
 
-  holds(address: Address): boolean {
-    return this.#held.has(mapKey(address))
+  #areaOf({ tenure }: Kept): Area | undefined {
+    return this.#slots.table.areaOf(tenure.slot)
   }
 
-  shrinkCache(): void {
-    const { shares, ledger } = this.#parts
-    while (this.#used.cache > shares.cacheSlots - ledger.claimedBlocks) {
-      if (!this.#evict('cache')) return
+  /** A peer's read is counted, and moves what it found in the order of the cache. */
+  #read(kept: Kept | undefined, link: number): void {
+    const area = kept && this.#areaOf(kept)
+    if (kept === undefined || area === undefined) {
+      this.#parts.meter.miss()
+      return
     }
+    this.#parts.meter.hit(area)
+    this.#slots.areas.hit(kept.tenure.slot, link)
   }
 
   #put(request: PutRequest): PutResult {
     const { address, home, block, area } = request
     const isSigned = equals(signedAddress(block.subarray(0, 32)), address)
-    const held = this.#held.get(mapKey(address))
-    if (held === undefined) return this.#putNew(request, isSigned)
-    const isSame = !isSigned || equals(block, held.block)
-    if (!isSame && !supersedes(block, held.block)) return 'older'
-    if (isSame && (held.homes[home] === area || held.homes[home] === 'store')) return 'known'
-    if (area === 'store' && !this.#moveToStore(held)) return 'refused'
-    if (!isSame) {
-      held.block = toOwnBlock(block)
-      held.sequence = sequenceOf(block)
+    const kept = this.#slots.find(address)
+    if (kept === undefined) return this.#putNew(request, isSigned)
+    const isSame = !isSigned || equals(block, kept.block)
+    if (!isSame && !supersedes(block, kept.block)) return 'older'
+    const before = kept.homes[home]
+    if (isSame && (before === area || before === 'store')) return 'known'
+    if (before !== area && before !== 'store' && !this.#addHome(kept, request)) return 'refused'
+    if (isSame) return 'stored'
+    kept.block = toOwnBlock(block)
+    kept.sequence = sequenceOf(block)
+    return 'stored'
+  }
+
+  #putNew(request: PutRequest, isSigned: boolean): PutResult {
+    const { address, area, block } = request
+    const pinned = isSigned ? undefined : this.#slots.findPinned(address)
+    const kept = pinned ?? this.#slots.take(area, request, true)
+    if (kept === undefined) return 'refused'
+    if (pinned !== undefined && !this.#slots.makeRoom(area)) return 'refused'
+    kept.sequence = isSigned ? sequenceOf(block) : undefined
+    kept.homes = []
+    this.#enter(kept, request)
+    return 'stored'
+  }
+
+  /** One more home of a block that is here. False: there is no room for it. */
+  #addHome(kept: Kept, request: PutRequest): boolean {
+    const { address, home, area } = request
+    const { areas, table } = this.#slots
+    const isMoving = area === 'store' && this.#areaOf(kept) === 'cache'
+    if (!this.#slots.makeRoom(isMoving ? 'store' : 'entry', kept)) return false
+    if (isMoving) {
+      this.#enter(kept, request)
+      return true
     }
-    if (held.homes[home] !== 'store') held.homes[home] = area
-    return 'stored'
-  }
-
-  #putNew({ address, home, block, area }: PutRequest, isSigned: boolean): PutResult {
-    if (!this.#makeRoom(area)) return 'refused'
-    const homes: Held['homes'] = [undefined, undefined, undefined]
-    homes[home] = area
-    const sequence = isSigned ? sequenceOf(block) : undefined
-    const at = this.#list.length
-    const held = { address, block: toOwnBlock(block), sequence, homes, area, at }
-    this.#list.push(held)
-    this.#held.set(mapKey(address), held)
-    this.#used[area]++
-    return 'stored'
-  }
-
-  /** False: it is in the cache, and the store has no room. */
-  #moveToStore(held: Held): boolean {
-    if (held.area === 'store') return true
-    if (!this.#makeRoom('store')) return false
-    this.#used.cache--
-    this.#used.store++
-    held.area = 'store'
+    if (area === 'store') areas.addHome(kept.tenure.slot, bucketOf(homePosition(address, home)))
+    if (kept.homes[home] === undefined) table.addEntry(kept.tenure.slot)
+    kept.homes[home] = area
     return true
   }
 
-  #makeRoom(area: Area): boolean {
-    const { shares, ledger } = this.#parts
-    const most = area === 'store' ? shares.storeSlots : shares.cacheSlots - ledger.claimedBlocks
-    while (this.#used[area] >= most) if (!this.#evict(area)) return false
-    return true
-  }
-
-  #evict(area: Area): boolean {
-    const { rng } = this.#parts
-    const sample = sampleSlots(this.#list.length, rng, (at) => this.#list[at]?.area === area)
-    const candidates = sample.map((at) => this.#list[at] as Held)
-    const positions = area === 'store' ? candidates.map((held) => this.#position(held)) : []
-    const victim = candidates[storeVictim(positions, this.#range)]
-    if (victim === undefined) return false
-    this.#held.delete(mapKey(victim.address))
-    this.#used[area]--
-    const last = this.#list.pop()
-    if (last === undefined || last === victim) return true
-    last.at = victim.at
-    this.#list[victim.at] = last
-    return true
-  }
-
-  /** Of several homes, one within the range speaks for the block. */
-  #position({ address, homes }: Held): number {
-    const positions = storeHomes(homes).map((home) => homePosition(address, home))
-    const range = this.#range
-    const inside = range && positions.find((position) => isInRange(position, range))
-    return inside ?? positions[0] ?? 0
+  #enter(kept: Kept, { address, home, area, link }: PutRequest): void {
+    const { areas, table } = this.#slots
+    const bucket = bucketOf(homePosition(address, home))
+    areas.enter(kept.tenure.slot, { area, bucket, fingerprint: fingerprint(address, home), link })
+    if (kept.homes[home] === undefined) table.addEntry(kept.tenure.slot)
+    kept.homes[home] = area
   }
 }
 
@@ -215,7 +199,8 @@ function storeHomes(homes: readonly (Area | undefined)[]): Home[] {
   return ([0, 1, 2] as const).filter((home) => homes[home] === 'store')
 }
 
-/** A copy: the caller's bytes are often part of a network buffer twice as large. */
-function toOwnBlock(block: Block): Block {
-  return copyOf(block) as Block
+/** An address is a hash: 32 bits of it that say nothing of its position. */
+function fingerprint(address: Address, home: Home): number {
+  const view = new DataView(address.buffer, address.byteOffset)
+  return (view.getUint32(8) ^ (home << 30)) >>> 0
 }

@@ -26,8 +26,17 @@ interface Insert {
   committed: boolean
 }
 
+/** An entry as the state file keeps it. */
+export interface KeptEntry {
+  readonly insertId: number
+  readonly address: Address
+  /** One bit for each home left. */
+  readonly homes: number
+}
+
 export class OutboxLedger {
-  readonly capacityBlocks: number
+  /** A smaller one than what is pending takes no new entries until it is below. */
+  capacityBlocks: number
   /** Keyed by address and insert; a Map iterates in the order of adding, also while it changes. */
   readonly #waiting = new Map<string, Waiting>()
   /** The newest insert that holds an address. */
@@ -107,10 +116,34 @@ export class OutboxLedger {
     return ordinal
   }
 
+  /** Greater than all ordinals so far. */
+  get nextOrdinal(): number {
+    return this.#nextOrdinal
+  }
+
+  /** Inserts that wait for something, and those that are not committed. */
+  *inserts(): IterableIterator<{ insertId: number; blocks: number; committed: boolean }> {
+    for (const [insertId, { blocks, committed }] of this.#inserts) {
+      yield { insertId, blocks, committed }
+    }
+  }
+
+  /** All entries, oldest first. */
+  *kept(): IterableIterator<KeptEntry> {
+    for (const [key, { insertId, homes }] of this.#waiting) {
+      yield { insertId, address: addressOf(key), homes }
+    }
+  }
+
   /** Open: an entry found in the index; call in ascending order of ordinals. */
   restore(address: Address, entry: { insertId: number; ordinal: number; homes: number }): void {
     this.#nextOrdinal = Math.max(this.#nextOrdinal, entry.ordinal + 1)
     this.#enter(address, { ...entry })
+  }
+
+  /** Open: ordinals begin at `next`. */
+  startOrdinals(next: number): void {
+    this.#nextOrdinal = Math.max(this.#nextOrdinal, next)
   }
 
   /** Open: a committed insert found in the index, before its entries. */
@@ -132,12 +165,18 @@ export class OutboxLedger {
     return this.#finishIfDone(insertId, insert)
   }
 
-  /** Forgets an open insert, and returns the addresses that it held. */
-  discard(insertId: number): Address[] {
+  /** Addresses that an insert holds. */
+  addressesOf(insertId: number): Address[] {
     const held: Address[] = []
     for (const [key, waiting] of this.#waiting) {
       if (waiting.insertId === insertId) held.push(addressOf(key))
     }
+    return held
+  }
+
+  /** Forgets an open insert, and returns the addresses that it held. */
+  discard(insertId: number): Address[] {
+    const held = this.addressesOf(insertId)
     this.#inserts.delete(insertId)
     this.#openInserts--
     for (const address of held) this.remove(insertId, address)
@@ -151,10 +190,6 @@ export class OutboxLedger {
     waiting.homes &= ~(1 << home)
     if (waiting.homes === 0) this.remove(insertId, address)
     return homesOf(waiting.homes)
-  }
-
-  ordinal(insertId: number, address: Address): number {
-    return this.#waiting.get(waitingKey(insertId, mapKey(address)))?.ordinal ?? 0
   }
 
   /** Drops an entry. True where its insert is finished by that. */

@@ -9,7 +9,7 @@ const MIB = 1024 ** 2
 
 /** Own inserts may wait for copies in at most this many blocks (8 GiB): their list is in memory. */
 const MAX_OUTBOX_BLOCKS = 262_144
-/** Index entries a slot on average; homes of one block seldom meet in one node of a large network. */
+/** Current index entries a slot on average; homes of one block seldom meet in a large network. */
 const ENTRIES_PER_SLOT = 2
 /** From this size on RocksDB gets the larger write buffer; its log and level 0 grow with it. */
 const LARGE_STORE_BYTES = 2048 * MIB
@@ -43,8 +43,13 @@ export function sharesOf(slots: number): Shares {
   }
 }
 
-/** Bytes of the index that one slot may cost: 2 entries of 180 bytes, 2.8-fold while compacting. */
-const INDEX_BYTES_PER_SLOT = 1024
+/** Bytes of the index that one slot may cost: 2.5 entries of 180 bytes, 2.8-fold while compacting. */
+const INDEX_BYTES_PER_SLOT = 1260
+/** Bytes that the state file of a clean stop may take: a part for each slot, and the rest. */
+const STATE_BYTES_PER_SLOT = 16
+const STATE_FIXED_BYTES = 64 * 1024
+/** Everything that a slot may cost on disk. */
+const BYTES_PER_SLOT = BLOCK_BYTES + INDEX_BYTES_PER_SLOT + STATE_BYTES_PER_SLOT
 /** Manifest 4 MiB, write-ahead logs and level 0 (measured: §11.4), and room for a compaction. */
 const INDEX_FIXED_BYTES = { small: 20 * MIB, large: 48 * MIB }
 /** RocksDB takes space for its manifest in steps of this size; one is enough for 19,000 flushes. */
@@ -56,12 +61,19 @@ const OTHER_BYTES = 4 * MIB
 export function planOf(storeBytes: number): DiskPlan {
   const isLarge = storeBytes >= LARGE_STORE_BYTES
   const fixed = isLarge ? INDEX_FIXED_BYTES.large : INDEX_FIXED_BYTES.small
-  const room = Math.max(0, storeBytes - fixed - OTHER_BYTES)
-  const shares = sharesOf(Math.floor(room / (BLOCK_BYTES + INDEX_BYTES_PER_SLOT)))
+  const room = Math.max(0, storeBytes - fixed - STATE_FIXED_BYTES - OTHER_BYTES)
+  const shares = sharesOf(Math.floor(room / BYTES_PER_SLOT))
   return {
     ...shares,
     writeBufferBytes: isLarge ? 4 * MIB : MIB,
     indexBytes: fixed + shares.slots * INDEX_BYTES_PER_SLOT,
     manifestBytes: MANIFEST_BYTES,
   }
+}
+
+/** Bytes that a store needs beside a slab of `slots`: what the filling leaves free on the disk. */
+export function reserveOf(slots: number): number {
+  const isLarge = slots * BYTES_PER_SLOT >= LARGE_STORE_BYTES
+  const fixed = isLarge ? INDEX_FIXED_BYTES.large : INDEX_FIXED_BYTES.small
+  return fixed + STATE_FIXED_BYTES + OTHER_BYTES + slots * (BYTES_PER_SLOT - BLOCK_BYTES)
 }

@@ -57,9 +57,7 @@ export class ReadQueue {
       let at = 0
       for (const { keys, resolve } of together) resolve(values.slice(at, (at += keys.length)))
     } catch (error) {
-      // one damaged key must not fail the others of its trip
-      if (together.length > 1) for (const each of together) await this.#travel([each])
-      else for (const { reject } of together) reject(error)
+      for (const { reject } of together) reject(error)
     }
   }
 }

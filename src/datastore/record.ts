@@ -13,13 +13,13 @@ import type { IndexKey } from './keyspace.ts'
 /** Bytes before sealing. */
 export const RECORD_BYTES = 108
 
-const AREAS = ['store', 'cache', 'outbox', 'insert'] as const
+const AREAS = ['store', 'cache', 'outbox', 'insert', 'meta'] as const
 const AT = {
   area: 0,
   homes: 1,
-  bucket: 2,
+  generation: 2,
   slot: 4,
-  generation: 8,
+  checksum: 8,
   insertId: 12,
   ordinal: 20,
   sequence: 28,
@@ -32,17 +32,17 @@ export interface IndexRecord extends SlotSeal {
   readonly area: (typeof AREAS)[number]
   /** Store, cache: the home. Outbox: one bit for each home left. Insert: 1, committed. */
   readonly homes: number
-  /** Bucket of the index key, so that a scan need not guess it. */
-  readonly bucket: number
   readonly slot: number
-  /** Generation of the slot when this was written: another one there now makes the entry void. */
+  /** Of the slot when this was written, in [0, 256): another one there now makes the entry stale. */
   readonly generation: number
+  /** CRC-32 of the sealed slot: what a scrub can verify without knowing the address. */
+  readonly checksum: number
   readonly insertId: number
   /** Outbox: place in the order of adding. Insert: count of blocks. */
   readonly ordinal: number
   /** Of a signed block; undefined for content. */
   readonly sequence: number | undefined
-  /** Store, outbox: the address. Cache: the index key of the next entry of this slot, or zeros. */
+  /** Store, outbox: the address. Cache: zeros. */
   readonly name: Uint8Array
 }
 
@@ -54,9 +54,9 @@ const EMPTY_TAG = new Uint8Array(SEAL_TAG_BYTES)
 export const EMPTY_RECORD: IndexRecord = {
   area: 'cache',
   homes: 0,
-  bucket: 0,
   slot: 0,
   generation: 0,
+  checksum: 0,
   insertId: 0,
   ordinal: 0,
   sequence: undefined,
@@ -71,9 +71,9 @@ export function encodeRecord(keys: SealKeys, key: IndexKey, record: IndexRecord)
   const view = new DataView(out.buffer)
   out[AT.area] = AREAS.indexOf(record.area)
   out[AT.homes] = record.homes
-  view.setUint16(AT.bucket, key.bucket, true)
+  out[AT.generation] = record.generation
   view.setUint32(AT.slot, record.slot, true)
-  view.setUint32(AT.generation, record.generation, true)
+  view.setUint32(AT.checksum, record.checksum, true)
   out.set(uint64(record.insertId), AT.insertId)
   out.set(uint64(record.ordinal), AT.ordinal)
   view.setBigUint64(AT.sequence, sequenceField(record.sequence), true)
@@ -96,9 +96,9 @@ export function decodeRecord(
   return {
     area,
     homes: bytes[AT.homes] as number,
-    bucket: view.getUint16(AT.bucket, true),
     slot: view.getUint32(AT.slot, true),
-    generation: view.getUint32(AT.generation, true),
+    generation: bytes[AT.generation] as number,
+    checksum: view.getUint32(AT.checksum, true),
     insertId: readUint64(bytes, AT.insertId) ?? 0,
     ordinal: readUint64(bytes, AT.ordinal) ?? 0,
     sequence: readUint64(bytes, AT.sequence),

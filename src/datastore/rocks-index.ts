@@ -1,44 +1,38 @@
 /**
  * The index on RocksDB: sorted keys to values, in batches. Knows nothing of what they mean.
+ *
+ * What RocksDB 10.5 does when a disk fails it (tried on a file system that was full and freed again, and
+ * with files changed by hand): after one failed append, flush or compaction it refuses every write with
+ * that first error, for ever, but goes on reading; closed and opened again it has all that it had
+ * acknowledged. A block of a table with a wrong bit fails the reads that need it, an iterator as a whole,
+ * and the next compaction, so in the end every write.
  * @module
  */
-import { readdir, rm, stat, truncate } from 'node:fs/promises'
+import { readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import RocksDB from 'rocksdb-native'
-
 import { ShoalError } from '../errors.ts'
+import { noise } from '../keys/seal.ts'
+import type { DiskCondition } from './disk-condition.ts'
+import { freeBytes } from './disk-space.ts'
+import { readRange } from './index-range.ts'
+import {
+  dropSalvage,
+  finishSalvage,
+  salvageIndex,
+  takeSalvaged,
+  writeBatch,
+} from './index-salvage.ts'
 import { ReadQueue } from './read-queue.ts'
+import { RocksHandle } from './rocks-handle.ts'
+import type { Database } from './rocks-handle.ts'
+import { openDatabase } from './rocks-open.ts'
+import type { Index, IndexBounds, IndexChange, IndexEntry } from './sorted-index.ts'
+import { isDamage } from './store-error.ts'
 
-export interface IndexChange {
-  readonly key: Uint8Array
-  /** undefined deletes. */
-  readonly value: Uint8Array | undefined
-}
+export type { Index, IndexBounds, IndexChange, IndexEntry } from './sorted-index.ts'
 
-export interface IndexEntry {
-  readonly key: Uint8Array
-  readonly value: Uint8Array
-}
-
-export interface IndexBounds {
-  readonly gt?: Uint8Array
-  readonly gte?: Uint8Array
-  readonly lte?: Uint8Array
-}
-
-export interface Index {
-  /** The values of `keys`, in one trip. */
-  getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>
-  /** All or nothing; survives the end of the process, and with `flush` a power cut. */
-  write(changes: readonly IndexChange[]): Promise<void>
-  /** The first `limit` entries within `bounds`, in order. Holds no snapshot afterwards. */
-  range(bounds: IndexBounds, limit: number): Promise<IndexEntry[]>
-  flush(): Promise<void>
-  close(): Promise<void>
-}
-
-export interface IndexOptions {
+export interface IndexLimits {
   readonly writeBufferBytes: number
   /** Bytes its directory may take; from two thirds on a write waits for a full compaction. */
   readonly maxBytes: number
@@ -46,106 +40,139 @@ export interface IndexOptions {
   readonly maxManifestBytes: number
 }
 
-/** RocksDB has no code for it: in another process, and in this one. */
-const LOCKED = /while lock file|lock hold by current process/i
+/** An index whose limits change with the size of the store. */
+export interface ResizableIndex extends Index {
+  /**
+   * Other limits from now on. Resolves when the directory has been brought near them, which may take a
+   * full compaction.
+   */
+  setLimits(limits: IndexLimits): Promise<void>
+}
+
+export interface IndexOptions extends IndexLimits {
+  readonly condition: Pick<DiskCondition, 'damaged' | 'mended'>
+}
+
 /** RocksDB never cuts its own LOG while it runs (6 KiB a flush); above this we do, bytes. */
 const MAX_LOG_BYTES = 1024 * 1024
 /** Writes and flushes between two looks at the directory: 16 x 256 entries are 0.7 MiB. */
 const LOOK_EVERY = 16
+/** Free bytes wanted for opening again: a manifest, the tables of the logs, another log. */
+const OPEN_BYTES = 8 * 1024 * 1024
+const PROBE_BYTES = 64 * 1024
+/** After many tries in vain only every 32nd write tries again: reads wait about a second for it. */
+const RARELY = 32
+/** An index that is damaged more often than this has a disk that nobody should write to. */
+const MAX_SALVAGES = 3
 
 /**
  * Opens or creates the index. `path` must exist: RocksDB spins for ever where it cannot be created.
- * @throws ShoalError E_STORE_LOCKED while another process has it open, E_STORE_IO.
+ * @throws ShoalError E_STORE_LOCKED while another process has it open, E_STORE_FULL, E_STORE_IO.
  */
-export async function openRocksIndex(path: string, options: IndexOptions): Promise<Index> {
-  return new RocksIndex(await openDatabase(path, options), path, options)
+export async function openRocksIndex(path: string, options: IndexOptions): Promise<ResizableIndex> {
+  await finishSalvage(path)
+  const index = await createIndex(path, options, (bytes) => openDatabase(path, bytes))
+  await dropSalvage(path)
+  return index
 }
 
-async function openDatabase(path: string, options: IndexOptions): Promise<RocksDB> {
-  const db = new RocksDB(path, {
-    writeBufferSize: options.writeBufferBytes,
-    maxBackgroundJobs: 2, // one flush, one compaction: a node is not the only program of its host
-    maxOpenFiles: 64,
-  })
-  try {
-    await db.ready()
-  } catch (error) {
-    throw openError(error)
-  }
-  await removeOldLogs(path)
-  return db
+/**
+ * The index over whatever `open` opens, with a write buffer of so many bytes: the seam by which tests hand
+ * in a database that fails.
+ */
+export async function createIndex(
+  path: string,
+  options: IndexOptions,
+  open: (writeBufferBytes: number) => Promise<Database>,
+): Promise<ResizableIndex> {
+  const current = { ...options }
+  return new RocksIndex(
+    await RocksHandle.create(() => open(current.writeBufferBytes)),
+    path,
+    current,
+  )
 }
 
-class RocksIndex implements Index {
+class RocksIndex implements ResizableIndex {
   readonly #path: string
-  readonly #options: IndexOptions
+  /** Its limits change: whoever opens the database again looks here. */
+  readonly #options: { -readonly [Key in keyof IndexOptions]: IndexOptions[Key] }
+  readonly #handle: RocksHandle
   readonly #reads = new ReadQueue((keys) => this.#read(keys))
-  #db: RocksDB
   #untilLook = LOOK_EVERY
-  #calls = 0
-  #onidle: (() => void) | undefined
-  #reopening: Promise<void> | undefined
+  /** Why the last write failed, or what a read has met; undefined: all is well. */
+  #fault: unknown
+  #mending: Promise<void> | undefined
+  /** Since the last write that went through. */
+  #mends = 0
+  #salvages = 0
+  #isClosing = false
 
-  constructor(db: RocksDB, path: string, options: IndexOptions) {
-    this.#db = db
+  constructor(handle: RocksHandle, path: string, options: IndexOptions) {
+    this.#handle = handle
     this.#path = path
     this.#options = options
+  }
+
+  async setLimits(limits: IndexLimits): Promise<void> {
+    const isOtherBuffer = limits.writeBufferBytes !== this.#options.writeBufferBytes
+    Object.assign(this.#options, limits)
+    if (isOtherBuffer) await this.#handle.reopen()
+    this.#untilLook = 1
+    await this.flush()
+    this.#untilLook = 1 // what was flushed counts too
+    await this.write([])
   }
 
   getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
     return this.#reads.get(keys)
   }
 
-  #read(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    return this.#call(async (db) => {
+  write(changes: readonly IndexChange[]): Promise<void> {
+    return this.#change((db) => writeBatch(db, changes))
+  }
+
+  range(bounds: IndexBounds, limit: number): Promise<IndexEntry[]> {
+    const onunreadable = (error: unknown): undefined => this.#unreadable(error)
+    return this.#handle.use((db) => readRange(db, bounds, limit, onunreadable))
+  }
+
+  flush(): Promise<void> {
+    return this.#change((db) => db.flush())
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true
+    await this.#mending?.catch(() => {})
+    await this.#handle.close()
+  }
+
+  async #read(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    if (!this.#handle.isOpen && !this.#isClosing) return keys.map(() => undefined)
+    return this.#handle.use(async (db) => {
       const batch = db.read({ capacity: keys.length, autoDestroy: true })
-      const values = keys.map((key) => batch.get(key))
+      const values = keys.map((key) =>
+        batch.get(key).catch((error: unknown) => this.#unreadable(error)),
+      )
       batch.tryFlush()
       return (await Promise.all(values)).map((value) => value ?? undefined)
     })
   }
 
-  async write(changes: readonly IndexChange[]): Promise<void> {
-    await this.#look()
-    await this.#call(async (db) => {
-      // autoDestroy: without it a batch that failed would keep close() waiting for ever
-      const batch = db.write({ capacity: Math.max(1, changes.length), autoDestroy: true })
-      for (const { key, value } of changes) {
-        if (value === undefined) batch.tryDelete(key)
-        else batch.tryPut(key, value)
-      }
-      await batch.flush()
-    })
+  #unreadable(error: unknown): undefined {
+    this.#options.condition.damaged()
+    if (isDamage(error)) this.#fault ??= error
   }
 
-  range(bounds: IndexBounds, limit: number): Promise<IndexEntry[]> {
-    return this.#call(async (db) => {
-      const found: IndexEntry[] = []
-      // one more than the limit: a full page would cost another trip to learn that it was the last
-      const iterator = db.iterator({ ...bounds }, { capacity: limit + 1, limit })
-      for await (const { key, value } of iterator) found.push({ key, value })
-      return found
-    })
-  }
-
-  async flush(): Promise<void> {
-    await this.#look()
-    await this.#call((db) => db.flush())
-  }
-
-  async close(): Promise<void> {
-    await this.#reopening?.catch(() => {})
-    await this.#db.close()
-  }
-
-  async #call<T>(task: (db: RocksDB) => Promise<T>): Promise<T> {
-    while (this.#reopening !== undefined) await this.#reopening
-    this.#calls++
+  async #change(task: (db: Database) => Promise<void>): Promise<void> {
     try {
-      return await task(this.#db)
-    } finally {
-      this.#calls--
-      if (this.#calls === 0) this.#onidle?.()
+      if (this.#fault !== undefined || !this.#handle.isOpen) await this.#mend()
+      await this.#look()
+      await this.#handle.use(task)
+      this.#mends = 0
+    } catch (error) {
+      this.#fault = error
+      throw error
     }
   }
 
@@ -157,49 +184,55 @@ class RocksIndex implements Index {
     if ((sizes.get('LOG') ?? 0) > MAX_LOG_BYTES) {
       await truncate(join(this.#path, 'LOG')).catch(() => {})
     }
-    let sum = 0
     let manifest = 0
-    for (const [name, bytes] of sizes) {
-      sum += bytes
-      if (name.startsWith('MANIFEST')) manifest += bytes
-    }
-    if (manifest > this.#options.maxManifestBytes) await this.#reopen()
-    else if (sum > (this.#options.maxBytes * 2) / 3) await this.#call((db) => db.compactRange())
+    for (const [name, bytes] of sizes) if (name.startsWith('MANIFEST')) manifest += bytes
+    const isLarge = sumOf(sizes) > (this.#options.maxBytes * 2) / 3
+    if (manifest > this.#options.maxManifestBytes) await this.#handle.reopen()
+    else if (isLarge) await this.#handle.use((db) => db.compactRange())
   }
 
-  /** Starts a new manifest; calls made meanwhile wait. */
-  #reopen(): Promise<void> {
-    this.#reopening ??= this.#reopenIdle().finally(() => {
-      this.#reopening = undefined
+  #mend(): Promise<void> {
+    this.#mending ??= this.#mendOnce().finally(() => {
+      this.#mending = undefined
     })
-    return this.#reopening
+    return this.#mending
   }
 
-  async #reopenIdle(): Promise<void> {
-    if (this.#calls > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onidle = resolve
-      })
-      this.#onidle = undefined
+  /** Opens the database again, or makes it anew; throws the fault where it is not time for that. */
+  async #mendOnce(): Promise<void> {
+    const fault = this.#fault
+    const isDamaged = isDamage(fault) && this.#handle.isOpen
+    const copyBytes = isDamaged ? sumOf(await fileSizes(this.#path)) : 0
+    await this.#probe(OPEN_BYTES + 4 * this.#options.writeBufferBytes + copyBytes)
+    const tries = ++this.#mends
+    const isDue = (tries & (tries - 1)) === 0 || tries % RARELY === 0
+    if (!isDue || (isDamaged && this.#salvages === MAX_SALVAGES)) throw fault
+    if (isDamaged) await this.#salvage()
+    else await this.#handle.reopen()
+    this.#fault = undefined
+  }
+
+  /** Before anything is closed: a database that cannot write can read, one that is closed cannot. */
+  async #probe(neededBytes: number): Promise<void> {
+    const file = join(this.#path, 'probe')
+    await writeFile(file, noise(PROBE_BYTES))
+    await rm(file, { force: true })
+    if ((await freeBytes(this.#path)) >= neededBytes) return
+    throw new ShoalError('E_STORE_FULL', 'the disk is full')
+  }
+
+  /** While it is copied the index cannot be written, so that the copy is of one moment. */
+  async #salvage(): Promise<void> {
+    this.#salvages++
+    const from = {
+      range: (bounds: IndexBounds, limit: number): Promise<IndexEntry[]> => {
+        if (this.#isClosing) throw new ShoalError('E_CLOSED', 'the index is closing')
+        return this.range(bounds, limit)
+      },
     }
-    await this.#db.close()
-    this.#db = await openDatabase(this.#path, this.#options)
-  }
-}
-
-function openError(error: unknown): ShoalError {
-  const options = { cause: error }
-  if (error instanceof Error && LOCKED.test(error.message)) {
-    const message = 'another process is using this data directory'
-    return new ShoalError('E_STORE_LOCKED', message, options)
-  }
-  return new ShoalError('E_STORE_IO', 'the index of the data directory cannot be opened', options)
-}
-
-/** Every open leaves the LOG of the run before as LOG.old.<time>, and RocksDB keeps a thousand. */
-async function removeOldLogs(path: string): Promise<void> {
-  for (const name of await readdir(path)) {
-    if (name.startsWith('LOG.old.')) await rm(join(path, name), { force: true })
+    await salvageIndex(from, this.#path, this.#options.writeBufferBytes)
+    await this.#handle.reopen(() => takeSalvaged(this.#path))
+    this.#options.condition.mended()
   }
 }
 
@@ -217,4 +250,8 @@ async function allocatedBytes(path: string): Promise<number> {
   } catch {
     return 0
   }
+}
+
+function sumOf(sizes: ReadonlyMap<string, number>): number {
+  return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0)
 }

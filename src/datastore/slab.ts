@@ -1,55 +1,109 @@
 /**
- * The slot file: 32 KiB places in one sparse file, read and written whole (spec §11.2). What is in
- * them is sealed by the caller.
+ * The slot file: 32 KiB places, read and written whole (spec §11.2). It is as long as what has been
+ * filled with random bytes, so it has no holes, and a slot that was never used looks like the others.
+ * What callers put into slots is sealed.
  * @module
  */
-import { read } from 'node:fs'
+import { read, write } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 
 import { BLOCK_BYTES } from '../keys/block.ts'
+import { noise } from '../keys/seal.ts'
 
+/** Slots appended in one write, 1 MiB: making the bytes keeps the event loop for 0.4 ms. */
+const PIECE_SLOTS = 32
+/** The filling syncs at least this often; what a power cut leaves blank lies in the last so many slots. */
+export const UNSYNCED_SLOTS = 2048
 /** Read buffers kept for the next read: as many as the thread pool can fill at once, doubled. */
 const SPARE_BUFFERS = 8
+/** File systems lose whole pages: one that reads as zeros was never written. */
+const BLANK_PAGE = new Uint8Array(4096)
 
 export interface Slab {
+  /** Slots that are there, from 0. */
+  readonly slots: number
   /** Calls `use` with the bytes of a slot, which are only lent: another read follows in them. */
   read<T>(slot: number, use: (sealed: Uint8Array) => T): Promise<T>
+  /** Rejects beyond the end: the slab grows by `extend` alone. */
   write(slot: number, sealed: Uint8Array): Promise<void>
+  /**
+   * Appends `count` slots of random bytes; neither this nor `truncate` may be under way already. Where
+   * the disk fails, `slots` counts those that were appended whole, and nothing is left of the others.
+   */
+  extend(count: number): Promise<void>
+  /** Cuts off all slots from `slots` on; what still reads them rejects. */
+  truncate(slots: number): Promise<void>
   /** Resolves when everything written before the call survives a power cut. */
   sync(): Promise<void>
+  /** Waits for reads and writes under way; later ones reject. */
   close(): Promise<void>
 }
 
-/** Opens or creates the file and gives it `slots` places; a smaller number cuts it. */
-export async function openSlab(path: string, slots: number): Promise<Slab> {
+/**
+ * Opens or creates the file: a new one has no slots. A torn last slot is cut off, and so is what lies
+ * beyond `maxSlots`; slots that a power cut left blank while the file grew are filled again.
+ */
+export async function openSlab(path: string, maxSlots: number): Promise<Slab> {
   const file = await open(path, 'a+', 0o600).then(async (created) => {
     await created.close()
     return open(path, 'r+') // append mode would ignore positions
   })
   try {
-    const size = slots * BLOCK_BYTES
-    if ((await file.stat()).size !== size) await file.truncate(size)
+    const { size } = await file.stat()
+    const slots = Math.min(Math.floor(size / BLOCK_BYTES), maxSlots)
+    if (size !== slots * BLOCK_BYTES) await file.truncate(slots * BLOCK_BYTES)
+    const slab = new FileSlab(file, slots)
+    if (slots < maxSlots) await fillBlanks(slab)
+    return slab
   } catch (error) {
     await file.close()
     throw error
   }
-  return new FileSlab(file)
+}
+
+/** No sealed slot has a page of zeros: whatever block was to be there is lost already. */
+async function fillBlanks(slab: Slab): Promise<void> {
+  const first = Math.max(0, slab.slots - UNSYNCED_SLOTS)
+  for (let slot = first; slot < slab.slots; slot += SPARE_BUFFERS) {
+    const last = Math.min(slot + SPARE_BUFFERS, slab.slots)
+    await Promise.all(Array.from({ length: last - slot }, (_, i) => fillIfBlank(slab, slot + i)))
+  }
+}
+
+async function fillIfBlank(slab: Slab, slot: number): Promise<void> {
+  if (await slab.read(slot, hasBlankPage)) await slab.write(slot, noise(BLOCK_BYTES))
+}
+
+function hasBlankPage(bytes: Uint8Array): boolean {
+  for (let at = 0; at < BLOCK_BYTES; at += BLANK_PAGE.length) {
+    if (Buffer.compare(bytes.subarray(at, at + BLANK_PAGE.length), BLANK_PAGE) === 0) return true
+  }
+  return false
 }
 
 class FileSlab implements Slab {
   readonly #file: FileHandle
   readonly #spare: Uint8Array[] = []
+  #slots: number
+  #running = 0
+  #isClosed = false
+  #onidle: (() => void) | undefined
 
-  constructor(file: FileHandle) {
+  constructor(file: FileHandle, slots: number) {
     this.#file = file
+    this.#slots = slots
+  }
+
+  get slots(): number {
+    return this.#slots
   }
 
   async read<T>(slot: number, use: (sealed: Uint8Array) => T): Promise<T> {
     const buffer = this.#spare.pop() ?? new Uint8Array(BLOCK_BYTES)
     const offset = slot * BLOCK_BYTES
     for (let at = 0; at < BLOCK_BYTES;) {
-      const bytesRead = await this.#readSome(buffer, at, offset + at)
+      const bytesRead = await this.#transfer('read', buffer, at, offset + at)
       if (bytesRead === 0) throw new RangeError('the slab is shorter than its slots')
       at += bytesRead
     }
@@ -58,21 +112,34 @@ class FileSlab implements Slab {
     return result
   }
 
-  /** The plain call: a FileHandle's costs half as much again, on the path of every block. */
-  #readSome(buffer: Uint8Array, at: number, position: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      read(this.#file.fd, buffer, at, BLOCK_BYTES - at, position, (error, bytesRead) => {
-        if (error === null) resolve(bytesRead)
-        else reject(error)
-      })
-    })
+  async write(slot: number, sealed: Uint8Array): Promise<void> {
+    if (slot >= this.#slots) throw new RangeError('a slot beyond the end of the slab')
+    await this.#writeAt(slot * BLOCK_BYTES, sealed)
   }
 
-  async write(slot: number, sealed: Uint8Array): Promise<void> {
-    const offset = slot * BLOCK_BYTES
-    for (let at = 0; at < sealed.length;) {
-      const length = sealed.length - at
-      at += (await this.#file.write(sealed, at, length, offset + at)).bytesWritten
+  async extend(count: number): Promise<void> {
+    const end = this.#slots + count
+    while (this.#slots < end) {
+      const slots = Math.min(PIECE_SLOTS, end - this.#slots)
+      try {
+        await this.#writeAt(this.#slots * BLOCK_BYTES, noise(slots * BLOCK_BYTES))
+      } catch (error) {
+        await this.#cutBack()
+        throw error
+      }
+      this.#slots += slots
+    }
+  }
+
+  async truncate(slots: number): Promise<void> {
+    if (slots >= this.#slots) return
+    const before = this.#slots
+    this.#slots = slots
+    try {
+      await this.#file.truncate(slots * BLOCK_BYTES)
+    } catch (error) {
+      this.#slots = before
+      throw error
     }
   }
 
@@ -80,7 +147,50 @@ class FileSlab implements Slab {
     return this.#file.datasync()
   }
 
-  close(): Promise<void> {
-    return this.#file.close()
+  async close(): Promise<void> {
+    this.#isClosed = true
+    // a plain write that is still under way would go to whatever file gets this number next
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onidle = resolve
+      })
+    }
+    await this.#file.close()
+  }
+
+  /** After a failed append. Whole slots of it stay; where not even cutting works, the next one writes over it. */
+  async #cutBack(): Promise<void> {
+    try {
+      const { size } = await this.#file.stat()
+      this.#slots = Math.max(this.#slots, Math.floor(size / BLOCK_BYTES))
+      await this.#file.truncate(this.#slots * BLOCK_BYTES)
+    } catch {}
+  }
+
+  async #writeAt(position: number, bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      at += await this.#transfer('write', bytes, at, position + at)
+    }
+  }
+
+  /** The plain calls: a FileHandle's cost up to half as much again, on the path of every block. */
+  #transfer(
+    how: 'read' | 'write',
+    buffer: Uint8Array,
+    at: number,
+    position: number,
+  ): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw new Error('the slab is closed')
+      const done = (error: Error | null, bytes: number): void => {
+        if (--this.#running === 0) this.#onidle?.()
+        if (error === null) resolve(bytes)
+        else reject(error)
+      }
+      this.#running++
+      const { fd } = this.#file
+      if (how === 'read') read(fd, buffer, at, buffer.length - at, position, done)
+      else write(fd, buffer, at, buffer.length - at, position, done)
+    })
   }
 }

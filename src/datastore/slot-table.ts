@@ -1,211 +1,416 @@
 /**
- * Who uses each slot, in memory: references by area, a generation, and a hint to one index entry of
- * it, 14 bytes a slot. Rebuilt at open by one scan of the index (spec §11.5).
+ * Who uses each slot, in memory, 6.1 bytes a slot and pure: area, pin, generation, and a mark for those
+ * who choose what is evicted (spec §11.5). A slot that is freed gets another generation: index entries
+ * that name the one before are _stale_, which is all that an eviction has to do.
  * @module
  */
 import type { Rng } from '../runtime.ts'
-import type { KeyHint } from './keyspace.ts'
+import type { Area } from './store.ts'
 
-/** Kinds of reference. A slot counts for the first kind, in this order, that it has. */
-export type SlotUse = 'store' | 'cache' | 'outbox'
+/** What a slot is taken for. */
+export type SlotUse = Area | 'outbox'
 
 /** A slot at one time of its life; stale once the slot has been freed. */
 export interface SlotTenure {
   readonly slot: number
+  /** In [0, 256): counts how often the slot was freed, and wraps. */
   readonly generation: number
 }
 
-/** Counts of references in a packed u32: an area has three homes, and a slot being replaced. */
-const FIELDS = {
-  store: { one: 1, mask: 7 },
-  cache: { one: 8, mask: 7 },
-  outbox: { one: 64, mask: 0x03ffffff },
-} as const
+/** The packed state of all slots, for the state file; the arrays are the table's own. */
+export interface SlotArrays {
+  readonly flags: Uint8Array
+  readonly generations: Uint8Array
+  readonly marks: Uint32Array
+}
+
+const AREA_BITS = 0b11
+const AREAS = [undefined, 'store', 'cache'] as const
+const PINNED = 1 << 2
+/** Two bits for those who order the cache. */
+const MAIN = 1 << 3
+const VISITED = 1 << 4
+/** Index entries of store and cache that name the slot: one a home, so 0 to 3. */
+const ENTRY_SHIFT = 5
+const ENTRY_BITS = 0b11 << ENTRY_SHIFT
+const MAX_ENTRIES = 3
+/** Free slots are looked for in groups of this many. */
+const GROUP_SLOTS = 1024
+const GROUP_WORDS = GROUP_SLOTS / 32
 
 export class SlotTable {
-  readonly slots: number
-  /** Slots that count for each area. */
+  /** Slots that count for each area; `outbox`: pinned and in no area. */
   readonly used = { store: 0, cache: 0, outbox: 0 }
-  /** Index entries of store and cache. */
+  /** Index entries of store and cache that name a slot as it is now. */
   entries = 0
+  /** Those left behind by freed slots: about as many as the index has beyond the others. */
+  staleEntries = 0
   readonly #rng: Rng
-  readonly #references: Uint32Array
-  readonly #generations: Uint32Array
-  readonly #hintBuckets: Uint16Array
-  readonly #hintSuffixes: Uint32Array
-  readonly #free: Uint32Array
+  #flags: Uint8Array
+  #generations: Uint8Array
+  #marks: Uint32Array
+  /** One bit a slot: set, it may be taken. Kept in step with the counts of each group. */
+  #freeBits: Uint32Array
+  #freeInGroup: Uint16Array
   #freeCount = 0
-  /** Freed, but an index entry on disk may still name them: usable after the next commit. */
-  #limbo: number[] = []
+  /** In a full store it is the only one that is free. */
+  #lastFreed = 0
+  #extent = 0
+  #limit: number
+  /** Freed, but an index entry on disk may still be the only one that leads to their bytes. */
+  #limbo = new Set<number>()
   /** Slots that the commit under way will free. */
-  #leavingLimbo = 0
-  readonly #busy = new Map<number, number>()
-  #writers = 0
-  readonly #writerWaits: (() => void)[] = []
+  #leaving = new Set<number>()
+  readonly #held = new Map<number, number>()
 
-  constructor(slots: number, rng: Rng) {
-    this.slots = slots
+  /** `capacity`: slots there may be at most; none of them is there before `extend`. */
+  constructor(capacity: number, rng: Rng) {
     this.#rng = rng
-    this.#references = new Uint32Array(slots)
-    this.#generations = new Uint32Array(slots)
-    this.#hintBuckets = new Uint16Array(slots)
-    this.#hintSuffixes = new Uint32Array(slots)
-    this.#free = new Uint32Array(slots)
+    this.#limit = capacity
+    this.#flags = new Uint8Array(capacity)
+    this.#generations = new Uint8Array(capacity)
+    this.#marks = new Uint32Array(capacity)
+    this.#freeBits = new Uint32Array(groupsOf(capacity) * GROUP_WORDS)
+    this.#freeInGroup = new Uint16Array(groupsOf(capacity))
   }
 
-  /** Which area a slot counts for; undefined: free. */
-  useOf(slot: number): SlotUse | undefined {
-    if (this.count(slot, 'store') > 0) return 'store'
-    if (this.count(slot, 'cache') > 0) return 'cache'
-    return this.count(slot, 'outbox') > 0 ? 'outbox' : undefined
+  get capacity(): number {
+    return this.#flags.length
   }
 
-  count(slot: number, use: SlotUse): number {
-    const { one, mask } = FIELDS[use]
-    return ((this.#references[slot] ?? 0) / one) & mask
+  /** Slots that are there, from 0: the length of the slab. */
+  get extent(): number {
+    return this.#extent
   }
 
-  isCurrent({ slot, generation }: SlotTenure): boolean {
-    return this.#references[slot] !== 0 && this.#generations[slot] === generation
+  /** Slots from this number on are given up: none of them is taken any more. */
+  get limit(): number {
+    return this.#limit
   }
 
-  /** Changes with every change of what refers to the slot. */
-  references(slot: number): number {
-    return this.#references[slot] ?? 0
+  get freeCount(): number {
+    return this.#freeCount
+  }
+
+  /** Bytes of all typed arrays. */
+  get bytes(): number {
+    const arrays = [this.#flags, this.#generations, this.#marks, this.#freeBits, this.#freeInGroup]
+    return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  }
+
+  get arrays(): SlotArrays {
+    return { flags: this.#flags, generations: this.#generations, marks: this.#marks }
+  }
+
+  areaOf(slot: number): Area | undefined {
+    return AREAS[(this.#flags[slot] ?? 0) & AREA_BITS]
+  }
+
+  isPinned(slot: number): boolean {
+    return ((this.#flags[slot] ?? 0) & PINNED) !== 0
+  }
+
+  isInUse(slot: number): boolean {
+    return ((this.#flags[slot] ?? 0) & (AREA_BITS | PINNED)) !== 0
+  }
+
+  /** Whether an index entry that names this tenure, of an area or of the outbox, still holds. */
+  isCurrent({ slot, generation }: SlotTenure, use: 'area' | 'outbox'): boolean {
+    const bits = use === 'area' ? AREA_BITS : PINNED
+    return ((this.#flags[slot] ?? 0) & bits) !== 0 && this.#generations[slot] === generation
   }
 
   tenure(slot: number): SlotTenure {
     return { slot, generation: this.#generations[slot] ?? 0 }
   }
 
-  /** A free slot, drawn at random (places on disk tell nothing of time), with its first reference. */
+  /** 32 bits for those who choose what is evicted; 0 in a slot just taken. */
+  markOf(slot: number): number {
+    return this.#marks[slot] ?? 0
+  }
+
+  setMark(slot: number, mark: number): void {
+    this.#marks[slot] = mark
+  }
+
+  isMain(slot: number): boolean {
+    return ((this.#flags[slot] ?? 0) & MAIN) !== 0
+  }
+
+  setMain(slot: number, isMain: boolean): void {
+    this.#setFlag(slot, MAIN, isMain)
+  }
+
+  isVisited(slot: number): boolean {
+    return ((this.#flags[slot] ?? 0) & VISITED) !== 0
+  }
+
+  setVisited(slot: number, isVisited: boolean): void {
+    this.#setFlag(slot, VISITED, isVisited)
+  }
+
+  /**
+   * A free slot, drawn at random (places on disk tell nothing of time), which counts for `use` from now
+   * on and is held: call `letGo` when its entries are queued. undefined: none is free.
+   */
   take(use: SlotUse): SlotTenure | undefined {
-    if (this.#freeCount === 0) return undefined
-    const at = this.#rng.below(this.#freeCount)
-    const slot = this.#free[at] as number
-    this.#free[at] = this.#free[--this.#freeCount] as number
-    this.reference(slot, use)
+    const slot = this.#drawFree()
+    if (slot === undefined) return undefined
+    this.#unsetFree(slot)
+    this.#marks[slot] = 0
+    this.#change(slot, use === 'outbox' ? PINNED : AREAS.indexOf(use))
+    this.hold(slot)
     return this.tenure(slot)
   }
 
-  reference(slot: number, use: SlotUse): void {
-    this.#change(slot, FIELDS[use].one)
-    if (use !== 'outbox') this.entries++
+  /** A slot in use counts for `area` from now on. */
+  setArea(slot: number, area: Area): void {
+    const rest = (this.#flags[slot] ?? 0) & ~(AREA_BITS | MAIN | VISITED)
+    this.#change(slot, rest | AREAS.indexOf(area))
   }
 
-  /** Takes a reference back; with the last one the slot is free, at once or after the next commit. */
-  release(slot: number, use: SlotUse, when: 'now' | 'after-commit' = 'now'): void {
-    this.#change(slot, -FIELDS[use].one)
-    if (use !== 'outbox') this.entries--
-    if (this.#references[slot] !== 0) return
-    // wraps on purpose: 2^32 lives later no stale entry is left
-    this.#generations[slot] = (this.#generations[slot] as number) + 1
-    if (when === 'now') this.#free[this.#freeCount++] = slot
-    else this.#limbo.push(slot)
+  /**
+   * The slot leaves its area, and its entries there are stale. It is free if the outbox does not pin it:
+   * at once, or after the next commit where the index still leads to it alone (a replaced edition).
+   */
+  clearArea(slot: number, when: 'now' | 'after-commit' = 'now'): void {
+    if (this.areaOf(slot) === undefined) return
+    const entries = this.entriesOf(slot)
+    this.entries -= entries
+    this.staleEntries += entries
+    this.#change(slot, (this.#flags[slot] ?? 0) & PINNED)
+    this.#freeIfUnused(slot, when)
   }
 
-  /** Releases every store and cache reference of a slot. */
-  releaseAreas(slot: number, when: 'now' | 'after-commit' = 'now'): void {
-    for (const use of ['cache', 'store'] as const) {
-      for (let left = this.count(slot, use); left > 0; left--) this.release(slot, use, when)
-    }
+  /** The outbox names the slot, for one insert or several. */
+  pin(slot: number): void {
+    this.#change(slot, (this.#flags[slot] ?? 0) | PINNED)
   }
 
-  hint(slot: number): KeyHint {
-    return {
-      bucket: this.#hintBuckets[slot] as number,
-      suffix: this.#hintSuffixes[slot] as number,
-    }
+  /** No insert names the slot any more; `when` as in `clearArea`. */
+  unpin(slot: number, when: 'now' | 'after-commit' = 'now'): void {
+    if (!this.isPinned(slot)) return
+    this.#change(slot, (this.#flags[slot] ?? 0) & ~PINNED)
+    this.#freeIfUnused(slot, when)
   }
 
-  setHint(slot: number, hint: KeyHint): void {
-    this.#hintBuckets[slot] = hint.bucket
-    this.#hintSuffixes[slot] = hint.suffix
+  /** Index entries of store and cache that name the slot, 0 to 3. */
+  entriesOf(slot: number): number {
+    return ((this.#flags[slot] ?? 0) & ENTRY_BITS) >> ENTRY_SHIFT
   }
 
-  /** A slot taken for a block that is being written: its holder never waits for room. */
-  holdForWriting(slot: number): void {
-    this.hold(slot)
-    this.#writers++
+  /** One more entry of store or cache names the slot; a fourth cannot be. */
+  addEntry(slot: number): void {
+    const entries = this.entriesOf(slot)
+    if (entries === MAX_ENTRIES) return
+    this.#setEntries(slot, entries + 1)
+    this.entries++
   }
 
-  /** The block is written and its entries are queued, or it failed. */
-  doneWriting(slot: number): void {
-    this.letGo(slot)
-    this.#writers--
-    for (const resolve of this.#writerWaits.splice(0)) resolve()
+  /** The entries that name `from` are about to name `to` instead: none of them becomes stale. */
+  moveEntries(from: number, to: number): void {
+    const entries = this.entriesOf(from)
+    this.entries -= this.entriesOf(to)
+    this.#setEntries(to, entries)
+    this.#setEntries(from, 0)
   }
 
-  /** Resolves when one of the writes under way is done; undefined where there is none. */
-  whenWritten(): Promise<void> | undefined {
-    if (this.#writers === 0) return undefined
-    return new Promise((resolve) => this.#writerWaits.push(resolve))
-  }
-
-  /** Keeps a slot from eviction while `isBusy`; calls nest. */
+  /** Keeps a slot from eviction until `letGo`; calls nest. */
   hold(slot: number): void {
-    this.#busy.set(slot, (this.#busy.get(slot) ?? 0) + 1)
+    this.#held.set(slot, (this.#held.get(slot) ?? 0) + 1)
   }
 
   letGo(slot: number): void {
-    const left = (this.#busy.get(slot) ?? 0) - 1
-    if (left > 0) this.#busy.set(slot, left)
-    else this.#busy.delete(slot)
+    const left = (this.#held.get(slot) ?? 0) - 1
+    if (left > 0) this.#held.set(slot, left)
+    else this.#held.delete(slot)
   }
 
-  isBusy(slot: number): boolean {
-    return this.#busy.has(slot)
+  isHeld(slot: number): boolean {
+    return this.#held.has(slot)
+  }
+
+  get heldCount(): number {
+    return this.#held.size
   }
 
   /** Whether a commit, the next one or the one under way, will free slots. */
   get hasLimbo(): boolean {
-    return this.#limbo.length + this.#leavingLimbo > 0
+    return this.#limbo.size + this.#leaving.size > 0
   }
 
   /** The slots that the commit about to start will free: hand them to `free` when it is done. */
   takeLimbo(): number[] {
-    const slots = this.#limbo
-    this.#leavingLimbo += slots.length
-    this.#limbo = []
+    const slots = [...this.#limbo]
+    for (const slot of slots) this.#leaving.add(slot)
+    this.#limbo.clear()
     return slots
   }
 
   free(slots: readonly number[]): void {
-    this.#leavingLimbo -= slots.length
-    for (const slot of slots) this.#free[this.#freeCount++] = slot
-  }
-
-  keepLimbo(slots: readonly number[]): void {
-    this.#leavingLimbo -= slots.length
-    this.#limbo.push(...slots)
-  }
-
-  /** Open: one entry of the index. False: it is void, another generation has the slot. */
-  restore(tenure: SlotTenure, use: SlotUse): boolean {
-    const { slot, generation } = tenure
-    if (slot >= this.slots) return false
-    if (this.#references[slot] === 0) this.#generations[slot] = generation
-    if (this.#generations[slot] !== generation) return false
-    this.reference(slot, use)
-    return true
-  }
-
-  /** Open: all entries were restored; what has no reference is free. */
-  finishRestore(): void {
-    for (let slot = 0; slot < this.slots; slot++) {
-      if (this.#references[slot] !== 0) continue
-      // an entry lost with the power may name any earlier generation: start where none was
-      this.#generations[slot] = this.#rng.below(2 ** 32)
-      this.#free[this.#freeCount++] = slot
+    for (const slot of slots) {
+      this.#leaving.delete(slot)
+      this.#setFree(slot)
     }
   }
 
-  #change(slot: number, difference: number): void {
-    const before = this.useOf(slot)
-    this.#references[slot] = (this.#references[slot] as number) + difference
-    const after = this.useOf(slot)
+  keepLimbo(slots: readonly number[]): void {
+    for (const slot of slots) {
+      this.#leaving.delete(slot)
+      this.#limbo.add(slot)
+    }
+  }
+
+  /** The slab has grown to `extent` slots, which are free as far as they are not in use already. */
+  extend(extent: number): void {
+    const from = this.#extent
+    this.#extent = Math.min(extent, this.capacity)
+    for (let slot = from; slot < this.#extent; slot++) if (!this.isInUse(slot)) this.#setFree(slot)
+  }
+
+  /** Slots from `limit` on are not taken any more (or are again, with a greater limit). */
+  setLimit(limit: number): void {
+    this.#limit = Math.min(limit, this.capacity)
+    for (let slot = 0; slot < this.#extent; slot++) {
+      if (slot >= this.#limit) this.#unsetFree(slot)
+      else if (!this.isInUse(slot) && !this.#isInLimbo(slot)) this.#setFree(slot)
+    }
+  }
+
+  /** A number of slots above the limit that is in use, held or in limbo; undefined: they can be cut off. */
+  firstAboveLimit(from = this.#limit): number | undefined {
+    for (let slot = from; slot < this.#extent; slot++) {
+      if (this.isInUse(slot) || this.isHeld(slot) || this.#isInLimbo(slot)) return slot
+    }
+    return undefined
+  }
+
+  /** Room for `capacity` slots; where that is fewer, `firstAboveLimit` must have been undefined. */
+  setCapacity(capacity: number): void {
+    this.#flags = resized(this.#flags, new Uint8Array(capacity))
+    this.#generations = resized(this.#generations, new Uint8Array(capacity))
+    this.#marks = resized(this.#marks, new Uint32Array(capacity))
+    this.#freeBits = new Uint32Array(groupsOf(capacity) * GROUP_WORDS)
+    this.#freeInGroup = new Uint16Array(groupsOf(capacity))
+    this.#freeCount = 0
+    this.#extent = Math.min(this.#extent, capacity)
+    this.setLimit(capacity)
+  }
+
+  /**
+   * Open, after a crash: an index entry claims a slot. `new`: it is the first, or of a later generation
+   * than those before, whose entries are stale now; `same`: another entry of the same block; `stale`.
+   * The caller then calls `setArea` or `pin`, and `addEntry`.
+   */
+  claim({ slot, generation }: SlotTenure): 'new' | 'same' | 'stale' {
+    if (slot >= this.capacity) return 'stale'
+    if (this.isInUse(slot)) {
+      const ahead = (generation - (this.#generations[slot] as number)) & 255
+      if (ahead === 0) return 'same'
+      if (ahead >= 128) return 'stale'
+      this.clearArea(slot)
+      this.unpin(slot)
+    }
+    this.#unsetFree(slot)
+    this.#generations[slot] = generation
+    return 'new'
+  }
+
+  /** Open, after a clean stop: counts again what the arrays say. */
+  recount(extent: number): void {
+    Object.assign(this.used, { store: 0, cache: 0, outbox: 0 })
+    this.entries = 0
+    this.#freeBits.fill(0)
+    this.#freeInGroup.fill(0)
+    this.#freeCount = 0
+    this.#extent = 0
+    for (let slot = 0; slot < this.capacity; slot++) {
+      const use = this.#useOf(slot)
+      if (use === undefined) continue
+      this.used[use]++
+      this.entries += this.entriesOf(slot)
+    }
+    this.extend(extent)
+  }
+
+  #useOf(slot: number): SlotUse | undefined {
+    return this.areaOf(slot) ?? (this.isPinned(slot) ? 'outbox' : undefined)
+  }
+
+  #change(slot: number, flags: number): void {
+    const before = this.#useOf(slot)
+    this.#flags[slot] = flags
+    const after = this.#useOf(slot)
     if (before === after) return
     if (before !== undefined) this.used[before]--
     if (after !== undefined) this.used[after]++
   }
+
+  #setEntries(slot: number, entries: number): void {
+    this.#flags[slot] = ((this.#flags[slot] ?? 0) & ~ENTRY_BITS) | (entries << ENTRY_SHIFT)
+  }
+
+  #setFlag(slot: number, flag: number, isSet: boolean): void {
+    const flags = this.#flags[slot] ?? 0
+    this.#flags[slot] = isSet ? flags | flag : flags & ~flag
+  }
+
+  #freeIfUnused(slot: number, when: 'now' | 'after-commit'): void {
+    if (this.isInUse(slot)) return
+    this.#generations[slot] = (this.#generations[slot] as number) + 1
+    if (when === 'now') this.#setFree(slot)
+    else this.#limbo.add(slot)
+  }
+
+  /** While slots wait for a commit none of them counts as free. */
+  #isInLimbo(slot: number): boolean {
+    return this.#leaving.has(slot) || this.#limbo.has(slot)
+  }
+
+  #setFree(slot: number): void {
+    if (slot >= this.#limit || slot >= this.#extent || this.#isFree(slot)) return
+    this.#freeBits[slot >>> 5] = (this.#freeBits[slot >>> 5] as number) | (1 << (slot & 31))
+    const group = Math.floor(slot / GROUP_SLOTS)
+    this.#freeInGroup[group] = (this.#freeInGroup[group] as number) + 1
+    this.#freeCount++
+    this.#lastFreed = slot
+  }
+
+  #unsetFree(slot: number): void {
+    if (!this.#isFree(slot)) return
+    this.#freeBits[slot >>> 5] = (this.#freeBits[slot >>> 5] as number) & ~(1 << (slot & 31))
+    const group = Math.floor(slot / GROUP_SLOTS)
+    this.#freeInGroup[group] = (this.#freeInGroup[group] as number) - 1
+    this.#freeCount--
+  }
+
+  #isFree(slot: number): boolean {
+    return ((this.#freeBits[slot >>> 5] ?? 0) & (1 << (slot & 31))) !== 0
+  }
+
+  /** From a random group on the first that has a free slot; in it, from a random slot on, the first. */
+  #drawFree(): number | undefined {
+    if (this.#freeCount === 0) return undefined
+    if (this.#freeCount === 1 && this.#isFree(this.#lastFreed)) return this.#lastFreed
+    const groups = this.#freeInGroup.length
+    let group = this.#rng.below(groups)
+    while (this.#freeInGroup[group] === 0) group = (group + 1) % groups
+    const first = group * GROUP_SLOTS
+    const slots = Math.min(GROUP_SLOTS, this.#extent - first)
+    const start = this.#rng.below(slots)
+    for (let step = 0; step < slots; step++) {
+      const slot = first + ((start + step) % slots)
+      if (this.#isFree(slot)) return slot
+    }
+    return undefined
+  }
+}
+
+function groupsOf(slots: number): number {
+  return Math.max(1, Math.ceil(slots / GROUP_SLOTS))
+}
+
+function resized<T extends Uint8Array | Uint32Array>(from: T, to: T): T {
+  to.set(from.subarray(0, to.length))
+  return to
 }

@@ -4,7 +4,9 @@
  */
 import { ShoalError, isShoalError } from '../errors.ts'
 
-const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'E_STORE_FULL'])
+/** How RocksDB says that a file is not what it wrote, or that it cannot be read; it has no code for it. */
+const DAMAGE = /corrupt|mismatch|magic number|truncated|bad block|while pread|while reading/i
 
 /** E_STORE_FULL for a full disk, else E_STORE_IO; a ShoalError passes unchanged. */
 export function toStoreError(error: unknown): ShoalError {
@@ -21,8 +23,13 @@ export function isDiskError(error: unknown): boolean {
   return isSystem || isDiskError(error.cause)
 }
 
-function isDiskFull(error: unknown): boolean {
+export function isDiskFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if ('code' in error && FULL_CODES.has(String(error.code))) return true
   return error.message.includes('No space left') || isDiskFull(error.cause)
+}
+
+/** Whether the index itself is at fault: it then stays so, whatever is tried again. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof Error && (DAMAGE.test(error.message) || isDamage(error.cause))
 }

@@ -21,7 +21,10 @@ export interface PutRequest extends Abortable {
   /** Verified against `address` by the caller: a store never checks that again. */
   readonly block: Block
   readonly area: Area
-  /** Number of the link that brought the block, for per-link quotas; 0: none did. */
+  /**
+   * Number of the link for which the block is kept: the one that inserted it or asked for it; 0: this
+   * node itself. Store shares and the cache's repeats are counted by it; it is never written down.
+   */
   readonly link: number
 }
 
@@ -32,6 +35,10 @@ export interface PutRequest extends Abortable {
  * - `refused`: it could not be written (disk full); the node goes on serving.
  */
 export type PutResult = 'stored' | 'known' | 'older' | 'refused'
+
+export interface GetOptions extends Abortable {
+  readonly link?: number
+}
 
 export interface StoredBlock {
   readonly block: Block
@@ -52,9 +59,18 @@ export interface StoreEntry {
   readonly sequence: number | undefined
 }
 
+/**
+ * `ok`; `rebuilding`: after a crash, what is here is served, and puts are refused until memory knows the
+ * slots again; `disk-full`, `disk-failing`: it goes on serving, and tries to write again by itself.
+ */
+export type StoreCondition = 'ok' | 'rebuilding' | 'disk-full' | 'disk-failing'
+
 export interface StoreStatus {
+  readonly condition: StoreCondition
   /** Hard ceiling over everything the store keeps on disk, bytes. */
   readonly quotaBytes: number
+  /** Of the slab, how much is there, in [0, 1]: below 1 while it is being filled or grown. */
+  readonly filledShare: number
   /** Bytes of the slots in use, outbox included. */
   readonly usedBytes: number
   /** Blocks held in the store and cache areas (an address under two homes counts once). */
@@ -73,8 +89,11 @@ export interface BlockStore {
    * homes. A full area evicts to make room; it never refuses for want of room alone.
    */
   put(request: PutRequest): Promise<PutResult>
-  /** The block under any home; undefined: not here, or no longer readable (its entry is dropped). */
-  get(address: Address, options?: Abortable): Promise<StoredBlock | undefined>
+  /**
+   * The block under any home; undefined: not here, or no longer readable (its entry is dropped). `link`:
+   * the peer that asks, for metrics and the order of the cache; without it the read leaves no trace.
+   */
+  get(address: Address, options?: GetOptions): Promise<StoredBlock | undefined>
   /** Whether the address is here, and in which area; reads no block. Takes the index's word. */
   has(
     address: Address,
@@ -144,8 +163,88 @@ export interface Outbox {
   readonly capacityBlocks: number
 }
 
-/** What an opened store consists of; closing `blocks` closes both. */
+/** Why a block went: spec §11.6. */
+export const EVICTION_REASONS = [
+  'out-of-range',
+  'fullest-link',
+  'random',
+  'asked-once',
+  'cold',
+  'resize',
+] as const
+export type EvictionReason = (typeof EVICTION_REASONS)[number]
+
+/** How long calls took: `counts[i]` of them at most `boundsMs[i]`, the last above all bounds. */
+export interface Histogram {
+  readonly boundsMs: readonly number[]
+  readonly counts: readonly number[]
+  readonly sumMs: number
+}
+
+export interface AreaStats {
+  /** Most slots it may use, and slots it uses. */
+  readonly slots: number
+  readonly used: number
+  /** Reads for peers that were answered from here. */
+  readonly hits: number
+  readonly evictions: Readonly<Record<EvictionReason, number>>
+}
+
+/** Counted since the store was opened, and only what was done for peers or by the store itself. */
+export interface StoreStats extends StoreStatus {
+  /** Bytes that the data directory takes on disk, as last measured. */
+  readonly diskBytes: number
+  /** Slots of the slab: planned, and there. */
+  readonly slots: number
+  readonly filledSlots: number
+  /** After a crash: how much of the index is read again, in [0, 1]; 1: all of it. */
+  readonly rebuiltShare: number
+  readonly resize: { readonly quotaBytes: number; readonly slotsLeft: number } | undefined
+  readonly store: AreaStats
+  readonly cache: AreaStats
+  readonly outbox: { readonly slots: number; readonly used: number }
+  /** Reads for peers of what is not here. */
+  readonly misses: number
+  readonly puts: Readonly<Record<PutResult, number>>
+  /** Bytes written to the slab, filling it included. */
+  readonly bytesWritten: number
+  /** Slots that a read could not open. */
+  readonly verifyFailures: number
+  readonly index: { readonly entries: number; readonly staleEntries: number }
+  readonly scrub: {
+    /** Slots looked at, those freed since they did not verify, and rounds over the whole store. */
+    readonly checked: number
+    readonly freed: number
+    readonly rounds: number
+  }
+  readonly latency: { readonly get: Histogram; readonly put: Histogram; readonly commit: Histogram }
+}
+
+export interface CheckResult {
+  readonly checked: number
+  readonly freed: number
+}
+
+/** Looking after a store while it runs. */
+export interface StoreCare {
+  stats(): StoreStats
+  /** Verifies every block that is here now, as fast as the disk goes; what does not verify is freed. */
+  check(
+    options?: Abortable & { readonly onprogress?: (checked: number, of: number) => void },
+  ): Promise<CheckResult>
+  /**
+   * Another quota, from now on and for later starts. Resolves when the slab is as long as it may be: a
+   * smaller one may have to move blocks first. Throws E_OPTION out of bounds, E_STORE_FULL where the disk
+   * or the pending inserts have no room for it, E_BUSY while another resize runs.
+   */
+  resize(quotaBytes: number, options?: Abortable): Promise<void>
+  /** Resolves when the store key has been destroyed under a running store, which then has stopped. */
+  readonly destroyed: Promise<void>
+}
+
+/** What an opened store consists of; closing `blocks` closes all of it. */
 export interface StorePair {
   readonly blocks: BlockStore
   readonly outbox: Outbox
+  readonly care: StoreCare
 }

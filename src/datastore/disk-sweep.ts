@@ -1,0 +1,177 @@
+/**
+ * Sweeping the index (spec §11.5): now and then one pass over it deletes what is stale, and makes the
+ * filter of its keys anew. It goes page by page beside everything else, and leaves alone what changes.
+ * @module
+ */
+import type { SealKeys } from '../keys/seal.ts'
+import type { Clock } from '../runtime.ts'
+import type { DiskCondition } from './disk-condition.ts'
+import type { FilteredIndex } from './filtered-index.ts'
+import type { ChangeWatch, GroupCommit } from './group-commit.ts'
+import { indexPages } from './index-pages.ts'
+import { foundKey } from './keyspace.ts'
+import type { OutboxLedger } from './outbox-ledger.ts'
+import { addressIn, decodeRecord } from './record.ts'
+import type { IndexRecord } from './record.ts'
+import type { SlotTable } from './slot-table.ts'
+import type { IndexEntry } from './sorted-index.ts'
+
+/** Index entries a slot from which on a sweep is due, and from which on puts wait for it. */
+const DUE_ENTRIES = 2.5
+const MOST_ENTRIES = 4
+/** The least number of slots reckoned with: of one slot more than 127 entries must never be there. */
+const LEAST_SLOTS = 31
+/** A page keeps the event loop for about a millisecond. */
+const PAGE_ENTRIES = 256
+/** Pause after a page, in times of what the page took: a quarter of the time at most is spent here. */
+const PAUSE_FACTOR = 3
+/** Deletions that may wait for a commit beside the blocks of others. */
+const MAX_QUEUED = 2048
+/** After a disk error, ms. */
+const RETRY_MS = 10_000
+
+export interface SweepParts {
+  readonly keys: SealKeys
+  readonly table: SlotTable
+  readonly index: FilteredIndex
+  readonly group: GroupCommit
+  readonly ledger: OutboxLedger
+  readonly clock: Clock
+  readonly condition: DiskCondition
+}
+
+export class Sweep {
+  readonly #parts: SweepParts
+  #running: Promise<void> | undefined
+  #endPause: (() => void) | undefined
+  #retryAtMs = -Infinity
+  #isStopped = false
+  /** Nobody is kept waiting by a pause. */
+  #isUrgent = false
+
+  constructor(parts: SweepParts) {
+    this.#parts = parts
+  }
+
+  get #entries(): number {
+    return this.#parts.table.entries + this.#parts.table.staleEntries
+  }
+
+  get #slots(): number {
+    return Math.max(LEAST_SLOTS, this.#parts.table.capacity)
+  }
+
+  get isDue(): boolean {
+    const { index } = this.#parts
+    return !index.isTrusted || index.isFull || this.#entries > DUE_ENTRIES * this.#slots
+  }
+
+  /** The index is so full of what is stale that no slot may be taken before `catchUp`. */
+  get isBehind(): boolean {
+    return !this.#isStopped && this.#entries > MOST_ENTRIES * this.#slots
+  }
+
+  /** Starts one in the background if it is due. */
+  start(): void {
+    if (this.#running !== undefined || this.#isStopped || !this.isDue) return
+    if (this.#parts.clock.now() < this.#retryAtMs) return
+    void this.#begin().catch(() => {}) // the condition was told
+  }
+
+  /** Resolves when a sweep is over, which then makes no pauses; rejects with the disk's error. */
+  async catchUp(): Promise<void> {
+    if (this.#isStopped) return
+    this.#isUrgent = true
+    this.#endPause?.()
+    await (this.#running ?? this.#begin())
+  }
+
+  /** Ends a sweep at its next page. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#endPause?.()
+    await this.#running?.catch(() => {})
+  }
+
+  #begin(): Promise<void> {
+    const running = this.#run().finally(() => {
+      this.#running = undefined
+      this.#isUrgent = false
+    })
+    this.#running = running
+    return running
+  }
+
+  async #run(): Promise<void> {
+    const { table, index, clock, condition } = this.#parts
+    const staleBefore = table.staleEntries
+    index.clear()
+    try {
+      if (!(await this.#pass())) return
+    } catch (error) {
+      this.#retryAtMs = clock.now() + RETRY_MS
+      condition.failed(error)
+      throw error
+    }
+    index.trust()
+    table.staleEntries = Math.max(0, table.staleEntries - staleBefore)
+  }
+
+  /** False: it was stopped, or the index is not the one any more that it began with. */
+  async #pass(): Promise<boolean> {
+    const { index, group, clock } = this.#parts
+    const { filter } = index
+    let watch = group.watch()
+    try {
+      let startedAtMs = clock.now()
+      for await (const page of indexPages(index, {}, PAGE_ENTRIES)) {
+        if (this.#isStopped || index.filter !== filter) return false
+        for (const entry of page) this.#take(entry, watch)
+        watch.stop()
+        await this.#pause(PAUSE_FACTOR * (clock.now() - startedAtMs))
+        if (group.size > MAX_QUEUED) await group.commit()
+        watch = group.watch()
+        startedAtMs = clock.now()
+      }
+    } finally {
+      watch.stop()
+    }
+    return !this.#isStopped && index.filter === filter
+  }
+
+  #take({ key: bytes, value }: IndexEntry, watch: ChangeWatch): void {
+    const { index, group, keys, ledger, table } = this.#parts
+    const key = foundKey(bytes)
+    // who changed it has told the filter, and what the page says of it is out of date
+    if (watch.has(key.id)) return
+    const record = decodeRecord(keys, bytes, value)
+    if (record !== undefined && this.#isAlive(record)) {
+      index.learn(bytes)
+      return
+    }
+    group.delete(key)
+    const isPinned = record?.area === 'outbox' && table.isCurrent(record, 'outbox')
+    // an entry that nobody waits for, since dropping it failed once
+    if (isPinned && ledger.holder(addressIn(record)) === undefined) table.unpin(record.slot)
+  }
+
+  #isAlive(record: IndexRecord): boolean {
+    const { table, ledger } = this.#parts
+    if (record.area === 'meta') return true
+    if (record.area === 'insert') return ledger.insert(record.insertId) !== undefined
+    if (record.area !== 'outbox') return table.isCurrent(record, 'area')
+    return ledger.has(record.insertId, addressIn(record)) && table.isCurrent(record, 'outbox')
+  }
+
+  async #pause(pauseMs: number): Promise<void> {
+    if (this.#isUrgent || this.#isStopped || pauseMs <= 0) return
+    await new Promise<void>((resolve) => {
+      const cancel = this.#parts.clock.after(pauseMs, resolve)
+      this.#endPause = () => {
+        cancel()
+        resolve()
+      }
+    })
+    this.#endPause = undefined
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The slots of a store in memory: which block is in each, by the table and the areas that the disk
+ * store uses. A block that was evicted stays in its slot, unseen, until another takes it.
+ * @module
+ */
+import { BLOCK_BYTES } from '../keys/block.ts'
+import type { Address, Block } from '../keys/block.ts'
+import { copyOf, mapKey } from '../keys/bytes.ts'
+import type { Rng } from '../runtime.ts'
+import { Areas } from './areas.ts'
+import type { RoomFor } from './areas.ts'
+import type { OutboxLedger } from './outbox-ledger.ts'
+import type { Shares } from './quota.ts'
+import { SlotTable } from './slot-table.ts'
+import type { SlotTenure, SlotUse } from './slot-table.ts'
+import type { Area } from './store.ts'
+
+/** A block in a slot. */
+export interface Kept {
+  readonly address: Address
+  readonly tenure: SlotTenure
+  block: Block
+  sequence: number | undefined
+  /** Area of the entry under each home. */
+  homes: (Area | undefined)[]
+}
+
+export class MemorySlots {
+  readonly table: SlotTable
+  readonly areas: Areas
+  readonly #ledger: OutboxLedger
+  readonly #kept: (Kept | undefined)[] = []
+  /** By address: what the areas hold, and content that the outbox pins. */
+  readonly #named = new Map<string, Kept>()
+
+  constructor(options: {
+    readonly shares: Shares
+    readonly rng: Rng
+    readonly ledger: OutboxLedger
+  }) {
+    const { shares, rng, ledger } = options
+    this.table = new SlotTable(shares.slots, rng)
+    this.table.extend(shares.slots)
+    this.areas = new Areas({ table: this.table, shares, rng })
+    this.#ledger = ledger
+  }
+
+  get usedBytes(): number {
+    const { store, cache, outbox } = this.table.used
+    return (store + cache + outbox) * BLOCK_BYTES
+  }
+
+  /** What store or cache hold of an address; undefined: nothing. */
+  find(address: Address): Kept | undefined {
+    const kept = this.#named.get(mapKey(address))
+    return kept !== undefined && this.table.isCurrent(kept.tenure, 'area') ? kept : undefined
+  }
+
+  /** Content that only the outbox pins. */
+  findPinned(address: Address): Kept | undefined {
+    const kept = this.#named.get(mapKey(address))
+    return kept !== undefined && this.table.isCurrent(kept.tenure, 'outbox') ? kept : undefined
+  }
+
+  /** Everything that store and cache hold. */
+  *all(): Generator<Kept> {
+    for (const kept of this.#named.values()) {
+      if (this.table.isCurrent(kept.tenure, 'area')) yield kept
+    }
+  }
+
+  /** Evicts until there is room, sparing `spared`. False: nothing more may go. */
+  makeRoom(use: RoomFor, spared?: Kept): boolean {
+    if (spared !== undefined) this.table.hold(spared.tenure.slot)
+    let hasRoom = this.areas.hasRoom(use, this.#ledger.claimedBlocks)
+    while (!hasRoom && this.areas.evictFor(use)) {
+      hasRoom = this.areas.hasRoom(use, this.#ledger.claimedBlocks)
+    }
+    if (spared !== undefined) this.table.letGo(spared.tenure.slot)
+    return hasRoom
+  }
+
+  /** A copy of the block, in a slot taken for `use`; `isNamed`: others find it by its address. */
+  take(
+    use: SlotUse,
+    { address, block }: { readonly address: Address; readonly block: Block },
+    isNamed: boolean,
+  ): Kept | undefined {
+    const tenure = this.makeRoom(use) ? this.table.take(use) : undefined
+    if (tenure === undefined) return undefined
+    this.table.letGo(tenure.slot)
+    this.#drop(tenure.slot)
+    const kept = { address, tenure, block: toOwnBlock(block), sequence: undefined, homes: [] }
+    this.#kept[tenure.slot] = kept
+    if (isNamed) this.#named.set(mapKey(address), kept)
+    return kept
+  }
+
+  /** The block that was in a slot before. */
+  #drop(slot: number): void {
+    const last = this.#kept[slot]
+    if (last === undefined) return
+    const name = mapKey(last.address)
+    if (this.#named.get(name) === last) this.#named.delete(name)
+  }
+}
+
+/** A copy: the caller's bytes are often part of a network buffer twice as large. */
+export function toOwnBlock(block: Block): Block {
+  return copyOf(block) as Block
+}

@@ -1,0 +1,85 @@
+/**
+ * Opening the RocksDB of an index, and telling in one line why it does not open (spec §11.5).
+ * @module
+ */
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import RocksDB from 'rocksdb-native'
+
+import { ShoalError, isShoalError } from '../errors.ts'
+import { isDiskFull } from './store-error.ts'
+import { fileAt } from './whole-file.ts'
+
+/** RocksDB has no code for it: in another process, and in this one. */
+const LOCKED = /while lock file|lock hold by current process/i
+/** What the system refuses, as against what the files are. */
+const REFUSED =
+  /permission denied|not permitted|read-only|too many open|input\/output error|cannot allocate/i
+
+/**
+ * The database in `path`, a new one where it is empty. `path` must exist: RocksDB spins for ever where
+ * it cannot be created. @throws ShoalError E_STORE_LOCKED while another process has it, E_STORE_FULL,
+ * E_STORE_IO.
+ */
+export async function openDatabase(path: string, writeBufferBytes: number): Promise<RocksDB> {
+  const db = new RocksDB(path, {
+    writeBufferSize: writeBufferBytes,
+    maxBackgroundJobs: 2, // one flush, one compaction: a node is not the only program of its host
+    maxOpenFiles: 64,
+  })
+  try {
+    await db.ready()
+  } catch (error) {
+    throw openError(error)
+  }
+  await removeOldLogs(path)
+  return db
+}
+
+/** Whether a process has the index in `path` open. One that is absent or damaged nobody has. */
+export async function isIndexInUse(path: string): Promise<boolean> {
+  if ((await fileAt(join(path, 'LOCK'))) === undefined) return false
+  try {
+    const db = await openDatabase(path, 1024 * 1024)
+    await db.close()
+    return false
+  } catch (error) {
+    return isShoalError(error) && error.code === 'E_STORE_LOCKED'
+  }
+}
+
+function openError(error: unknown): ShoalError {
+  const options = { cause: error }
+  const reason = error instanceof Error ? error.message : ''
+  if (LOCKED.test(reason)) {
+    const message = 'another process is using this data directory'
+    return new ShoalError('E_STORE_LOCKED', message, options)
+  }
+  if (isDiskFull(error)) return new ShoalError('E_STORE_FULL', 'the disk is full', options)
+  if (REFUSED.test(reason)) {
+    return new ShoalError('E_STORE_IO', 'the index of the data directory cannot be opened', options)
+  }
+  return damagedIndex(error)
+}
+
+/** Whether what `openDatabase` threw is the files' fault. It has had the lock then, or nobody can. */
+export function isDamagedIndex(error: unknown): boolean {
+  if (!isShoalError(error) || error.code !== 'E_STORE_IO') return false
+  return error.cause instanceof Error && !REFUSED.test(error.cause.message)
+}
+
+export function damagedIndex(cause?: unknown): ShoalError {
+  const message =
+    'the index is damaged: remove the folder index in the data directory to start with an empty ' +
+    'store; keys and identity stay'
+  return new ShoalError('E_STORE_IO', message, { cause })
+}
+
+/** Every open leaves the LOG of the run before as LOG.old.<time>, and RocksDB keeps a thousand. */
+async function removeOldLogs(path: string): Promise<void> {
+  for (const name of await readdir(path).catch(() => [])) {
+    if (!name.startsWith('LOG.old.')) continue
+    await rm(join(path, name), { recursive: true, force: true }).catch(() => {})
+  }
+}
