@@ -8,12 +8,16 @@ export { formatUri, formatUrn, parseUri } from './keys/uri.ts'
 export type { ContentUri, KskUri, Path, ShoalUri, SskUri, UskUri } from './keys/uri.ts'
 export { createNode } from './node.ts'
 export type {
+  AreaStats,
   ByteRange,
+  CheckResult,
+  EvictionReason,
   FetchOptions,
   FetchOutcome,
   FolderEntry,
   FolderItem,
   FolderItems,
+  Histogram,
   InsertFolderOptions,
   InsertFolderResult,
   InsertOptions,
@@ -23,11 +27,15 @@ export type {
   LookUpOutcome,
   Node,
   NodeStatus,
+  NodeStore,
   PublishOptions,
   PublishResult,
   PublishSource,
   PublisherKey,
   PublisherKeys,
   RequestedRange,
+  StoreCondition,
+  StoreStats,
+  StoreStatus,
 } from './node.ts'
 export type { ConnectOptions, NodeOptions, Parts } from './options.ts'

@@ -3,9 +3,19 @@
  * @module
  */
 import type { FolderEntry, FolderItems } from './content/folder-item.ts'
+import type { StoreCare, StoreStatus } from './datastore/store.ts'
 import type { ShoalUri, UskUri } from './keys/uri.ts'
 
 export type { FolderEntry, FolderItem, FolderItems } from './content/folder-item.ts'
+export type {
+  AreaStats,
+  CheckResult,
+  EvictionReason,
+  Histogram,
+  StoreCondition,
+  StoreStats,
+  StoreStatus,
+} from './datastore/store.ts'
 
 /** Bytes `first` to `last`, both included. */
 export interface ByteRange {
@@ -190,13 +200,15 @@ export interface NodeStatus {
   readonly peers: number
   /** Own ring position, in [0, 1). */
   readonly position: number
-  readonly store: {
-    readonly quotaBytes: number
-    readonly usedBytes: number
-    readonly blocks: number
-  }
+  readonly store: StoreStatus
   readonly outbox: { readonly pendingBlocks: number }
 }
+
+/**
+ * Looking after the store of a running node. `resize` throws E_OPTION out of bounds, E_STORE_FULL where
+ * the disk or the pending inserts have no room for it, E_BUSY while another one runs; both throw E_CLOSED.
+ */
+export type NodeStore = Pick<StoreCare, 'stats' | 'check' | 'resize'>
 
 /** What the gateway and library users see of a node. */
 export interface Node {
@@ -234,5 +246,8 @@ export interface Node {
   /** undefined: no such insert, or finished long ago. */
   insertStatus(insertId: number): InsertStatus | undefined
   status(): NodeStatus
+  readonly store: NodeStore
+  /** Resolves when the store key was destroyed (`shoal panic`) and the node has closed itself. */
+  readonly destroyed: Promise<void>
   close(): Promise<void>
 }

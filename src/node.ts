@@ -40,12 +40,13 @@ import type {
   LookUpOutcome,
   Node,
   NodeStatus,
+  NodeStore,
   PublishOptions,
   PublishResult,
   PublishSource,
   PublisherKeys,
 } from './node-types.ts'
-import { FIRST_BYTE_TIMEOUT_MS, resolveOptions } from './options.ts'
+import { DEFAULT_STORE_BYTES, FIRST_BYTE_TIMEOUT_MS, resolveOptions } from './options.ts'
 import type { NodeOptions, ResolvedOptions } from './options.ts'
 import { Driver, ringFraction } from './routing/net/driver.ts'
 import { createHyperswarmTransport } from './routing/net/hyperswarm.ts'
@@ -62,7 +63,8 @@ export type * from './node-types.ts'
 
 /**
  * Opens a node: store, then network. @throws ShoalError E_OPTION, E_STORE_IO, E_STORE_LOCKED,
- * E_STORE_FULL where the disk cannot hold the store.
+ * E_STORE_FULL where the disk cannot hold the store, E_STORE_FORMAT for a directory of another version,
+ * E_PASSPHRASE where its key is locked and `passphrase` is missing or wrong.
  */
 export async function createNode(options: NodeOptions = {}): Promise<Node> {
   const resolved = resolveOptions(options)
@@ -98,11 +100,15 @@ export async function createNode(options: NodeOptions = {}): Promise<Node> {
 }
 
 function openStore(
-  { dataDir, storeBytes }: ResolvedOptions,
+  { dataDir, storeBytes, passphrase }: ResolvedOptions,
   runtime: { clock: Clock; rng: Rng; logger: Logger },
 ): Promise<StorePair> {
-  if (dataDir !== undefined) return openDiskStore({ dataDir, storeBytes, ...runtime })
-  return Promise.resolve(createMemoryStore({ quotaBytes: storeBytes, rng: runtime.rng }))
+  const defaultBytes = DEFAULT_STORE_BYTES
+  if (dataDir !== undefined) {
+    return openDiskStore({ dataDir, storeBytes, defaultBytes, passphrase, ...runtime })
+  }
+  const quotaBytes = storeBytes ?? defaultBytes
+  return Promise.resolve(createMemoryStore({ quotaBytes, rng: runtime.rng }))
 }
 
 function connect(
@@ -124,7 +130,9 @@ function connect(
 
 class RunningNode implements Node {
   readonly keys: PublisherKeys
-  readonly #resolved: ResolvedOptions
+  readonly store: NodeStore
+  readonly destroyed: Promise<void>
+  readonly #network: string
   readonly #store: StorePair
   readonly #driver: Driver
   readonly #clock: Clock
@@ -147,8 +155,10 @@ class RunningNode implements Node {
     keyring: Keyring
   }) {
     const { resolved, store, driver, clock, rng, keyring } = parts
-    this.#resolved = resolved
+    this.#network = resolved.network // and nothing else: a passphrase is among the options
     this.#store = store
+    this.store = store.care
+    this.destroyed = store.care.destroyed.then(() => this.close().catch(() => {})) // it is gone anyway
     this.#driver = driver
     this.#clock = clock
     this.#readCache = new ReadCache(resolved.readCacheBytes)
@@ -288,7 +298,7 @@ class RunningNode implements Node {
   status(): NodeStatus {
     return {
       version: VERSION,
-      network: this.#resolved.network,
+      network: this.#network,
       peers: this.#driver.peers,
       position: ringFraction(this.#driver.position),
       store: this.#store.blocks.status(),

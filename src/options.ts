@@ -3,7 +3,7 @@
  * @module
  */
 import { ShoalError } from './errors.ts'
-import type { BlockStore, Outbox } from './datastore/store.ts'
+import type { StorePair } from './datastore/store.ts'
 import type { Clock, Logger, Rng } from './runtime.ts'
 import type { Transport } from './routing/net/transport.ts'
 
@@ -25,8 +25,14 @@ export const DEFAULT_NETWORK = 'shoal'
 export interface NodeOptions {
   /** Directory of everything the node keeps; created if absent. Undefined: memory only. */
   readonly dataDir?: string
-  /** Hard ceiling over the data directory, bytes, MIN_STORE_BYTES to MAX_STORE_BYTES. */
+  /**
+   * Hard ceiling over the data directory, bytes, MIN_STORE_BYTES to MAX_STORE_BYTES. Undefined: what the
+   * directory was made or resized with, DEFAULT_STORE_BYTES for a new one. Another size than it has is a
+   * resize that goes on in the background.
+   */
   readonly storeBytes?: number
+  /** Opens `store.key` where that is wrapped in one; 1 to 1,024 bytes of UTF-8. */
+  readonly passphrase?: string
   /** Name of the network: nodes of other networks are refused. 1 to 64 characters a-z 0-9 - . */
   readonly network?: string
   /** Memory for what own readers fetched, bytes; 0 turns it off. */
@@ -48,23 +54,27 @@ export interface Parts {
   readonly clock: Clock
   readonly rng: Rng
   readonly logger: Logger
-  readonly store: { readonly blocks: BlockStore; readonly outbox: Outbox }
+  readonly store: StorePair
   /** Takes the place of what `connect` would make. */
   readonly transport: Transport
   /** 32-byte seed of the node's identity; default: kept in the data directory. */
   readonly identitySeed: Uint8Array
 }
 
-export type ResolvedOptions = Required<Omit<NodeOptions, 'parts' | 'dataDir' | 'connect'>> & {
+export interface ResolvedOptions {
   readonly dataDir: string | undefined
+  readonly storeBytes: number | undefined
+  readonly passphrase: string | undefined
+  readonly network: string
+  readonly readCacheBytes: number
   readonly connect: ConnectOptions | undefined
   readonly parts: Partial<Parts>
 }
 
 /** Checks everything once. @throws ShoalError E_OPTION naming the option, its value and its range. */
 export function resolveOptions(options: NodeOptions): ResolvedOptions {
-  const storeBytes = options.storeBytes ?? DEFAULT_STORE_BYTES
-  within('storeBytes', storeBytes, MIN_STORE_BYTES, MAX_STORE_BYTES)
+  const { dataDir, connect, storeBytes, passphrase, parts = {} } = options
+  if (storeBytes !== undefined) within('storeBytes', storeBytes, MIN_STORE_BYTES, MAX_STORE_BYTES)
   const readCacheBytes = options.readCacheBytes ?? DEFAULT_READ_CACHE_BYTES
   within('readCacheBytes', readCacheBytes, 0, 4 * GIB)
   const network = options.network ?? DEFAULT_NETWORK
@@ -72,12 +82,13 @@ export function resolveOptions(options: NodeOptions): ResolvedOptions {
     throw new ShoalError('E_OPTION', 'network: 1 to 64 characters, a-z 0-9 . and - only')
   }
   return Object.freeze({
-    dataDir: options.dataDir,
-    connect: options.connect,
+    dataDir,
+    connect,
     storeBytes,
+    passphrase,
     network,
     readCacheBytes,
-    parts: options.parts ?? {},
+    parts,
   })
 }
 

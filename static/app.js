@@ -6,6 +6,7 @@
 import { byId, countText, sizeText } from './elements.js'
 import { droppedFolder, pickedFolder } from './folder.js'
 import { insertFile, insertFolder, spreadOf, status } from './gateway.js'
+import { showStore } from './store-state.js'
 import { tarOf } from './tar.js'
 import { UploadRow } from './upload-row.js'
 
@@ -114,6 +115,7 @@ async function followStatus() {
     byId('peers').textContent = peers.toLocaleString('en')
     byId('space').textContent = `${sizeText(store.usedBytes)} of ${sizeText(store.quotaBytes)}`
     byId('pending').textContent = outbox.pendingBlocks.toLocaleString('en')
+    showStore(store)
   }
 }
 

@@ -17,9 +17,17 @@
  */
 
 /**
+ * @typedef {object} StoreStatus
+ * @property {number} quotaBytes
+ * @property {number} usedBytes
+ * @property {string} condition `ok`, `rebuilding`, `disk-full` or `disk-failing`
+ * @property {number} filledShare of the slab, 0 to 1
+ */
+
+/**
  * @typedef {object} Status
  * @property {number} peers
- * @property {{ quotaBytes: number, usedBytes: number }} store
+ * @property {StoreStatus} store
  * @property {{ pendingBlocks: number }} outbox
  */
 

@@ -15,8 +15,8 @@ import { pause } from './spread.ts'
 import { STATUS_PATH } from './status.ts'
 
 const HOST = DEFAULT_GATEWAY_HOST
-/** Room for films of one's own; the files are sparse, so unused room takes none. */
-const STORE_SIZE = '512MiB'
+/** Each node fills that much of the disk; a film of one's own has some 100 MiB in all of them. */
+const STORE_SIZE = '128MiB'
 /** Its own network: a node of the real one can never meet it. */
 const NETWORK_NAME = 'demo'
 /** More peers than this add nothing to what the demo shows. */

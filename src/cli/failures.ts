@@ -9,6 +9,9 @@ export const EXIT_DONE = 0
 export const EXIT_FAILED = 1
 export const EXIT_USAGE = 2
 
+/** What can be done about a locked key. */
+const PASSPHRASE_ADVICE = ' (at a terminal, or with --passphrase-file or SHOAL_PASSPHRASE)'
+
 /** The command line itself is wrong: names the option, its value and what it may be. Exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
@@ -45,6 +48,19 @@ export function describeFailure(error: unknown): { readonly text: string; readon
     text: `${oneLine(error.message)}${code === undefined ? '' : ` (${code})`}`,
     exit: EXIT_FAILED,
   }
+}
+
+/**
+ * Library errors name no path; at a terminal it is half of the answer. Leaves alone what does not come
+ * from the data directory.
+ */
+export function withFolder(error: unknown, dataDir: string): unknown {
+  if (!isShoalError(error) || !/^E_(?:STORE_|PASSPHRASE$)/.test(error.code)) return error
+  const reason = systemCode(error.cause)
+  const what = error.message.replace(/\.$/, '')
+  const how = what.endsWith('a passphrase is needed') ? PASSPHRASE_ADVICE : ''
+  const words = `${dataDir}: ${what}${how}${reason === undefined ? '' : ` (${reason})`}`
+  return new CommandError(words, { cause: error })
 }
 
 /** Our own code (spec §10) of an error or of what it wraps: the word that the manual can be searched for. */

@@ -152,6 +152,22 @@ export async function requestJson(request: JsonRequest): Promise<JsonAnswer> {
   return jsonAnswer(await answer, exchange)
 }
 
+/** As `requestJson`, for an answer that is read as it comes: its parts. @throws CommandError. */
+export async function* requestParts(request: JsonRequest): AsyncGenerator<Buffer> {
+  const sent = open(request)
+  const answer = answerTo(sent, request)
+  sent.end(request.body)
+  const response = await answer
+  if (response.statusCode !== 200) throw await problemOf(response)
+  try {
+    yield* response as AsyncIterable<Buffer>
+  } catch (error) {
+    throw error instanceof Error ? connectionError(error, request) : error
+  } finally {
+    sent.destroy()
+  }
+}
+
 /** GET of a JSON resource; undefined where it is not there (404). @throws CommandError. */
 export async function getJson(
   gateway: URL,

@@ -12,12 +12,19 @@ export interface OutputStream extends Writable {
   readonly columns?: number
 }
 
+/** Where a person may be typing. */
+export interface InputStream extends Readable {
+  readonly isTTY?: boolean
+  /** Of a terminal: hands over each key as it is pressed, Ctrl-C too, and shows none. */
+  setRawMode?(isRaw: boolean): unknown
+}
+
 export interface Io {
   /** Results, and nothing else: what a script reads. */
   readonly stdout: OutputStream
   /** Words for the person: progress, warnings, errors. */
   readonly stderr: OutputStream
-  readonly stdin: Readable
+  readonly stdin: InputStream
   /** Aborted when the person wants the command to end (Ctrl-C, SIGTERM). */
   readonly signal: AbortSignal
   readonly env: Readonly<Record<string, string | undefined>>

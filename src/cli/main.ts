@@ -4,6 +4,7 @@
  * @module
  */
 import { EXIT_FAILED, Interruption } from './failures.ts'
+import { PASSPHRASE_VARIABLE } from './passphrase.ts'
 import { run } from './run.ts'
 
 const controller = new AbortController()
@@ -29,7 +30,9 @@ process.once('disconnect', () => {
   controller.abort(new Interruption())
 })
 
-const { stdout, stderr, stdin, env } = process
+const { stdout, stderr, stdin } = process
+const env = { ...process.env }
+delete process.env[PASSPHRASE_VARIABLE] // no child shall have it
 for (const stream of [stdout, stderr]) stream.on('error', () => {}) // `run` has judged it
 const exit = await run(process.argv.slice(2), {
   stdout,

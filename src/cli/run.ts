@@ -11,10 +11,12 @@ import { describeFailure, EXIT_DONE, EXIT_USAGE, systemCode, UsageError } from '
 import { getCommand } from './get.ts'
 import { writeLine, type Io } from './io.ts'
 import { keyCommand } from './key.ts'
+import { panicCommand } from './panic.ts'
 import { publishCommand } from './publish.ts'
 import { putCommand } from './put.ts'
 import { startCommand } from './start.ts'
 import { statusCommand } from './status.ts'
+import { storeCommand } from './store.ts'
 
 const COMMANDS: readonly Command[] = [
   startCommand,
@@ -24,6 +26,8 @@ const COMMANDS: readonly Command[] = [
   publishCommand,
   announceCommand,
   statusCommand,
+  storeCommand,
+  panicCommand,
   demoCommand,
   bootstrapCommand,
 ]

@@ -8,7 +8,9 @@ import type { HostPort } from './values.ts'
 
 export interface StartNodeOptions {
   readonly dataDir: string
-  readonly storeBytes: number
+  /** Undefined: what the directory has, the default for a new one. */
+  readonly storeBytes: number | undefined
+  readonly passphrase: string | undefined
   readonly network: string
   /** Entry points of the DHT; undefined: the public ones; `none`: no DHT, no peers. */
   readonly bootstrap: readonly HostPort[] | 'none' | undefined
@@ -17,10 +19,16 @@ export interface StartNodeOptions {
   readonly logger: Logger
 }
 
-/** @throws ShoalError E_STORE_IO, E_STORE_FULL, E_STORE_LOCKED, E_OPTION. */
+/** @throws ShoalError E_STORE_IO, E_STORE_FULL, E_STORE_LOCKED, E_STORE_FORMAT, E_PASSPHRASE, E_OPTION. */
 export function startNode(options: StartNodeOptions): Promise<Node> {
-  const { dataDir, storeBytes, network, bootstrap, listenHost, logger } = options
-  const node = { dataDir, storeBytes, network, parts: { logger } }
+  const { dataDir, storeBytes, passphrase, network, bootstrap, listenHost, logger } = options
+  const node = {
+    dataDir,
+    network,
+    ...(storeBytes !== undefined && { storeBytes }),
+    ...(passphrase !== undefined && { passphrase }),
+    parts: { logger },
+  }
   if (bootstrap === 'none') return createNode(node)
   const connect = {
     ...(bootstrap !== undefined && { bootstrap }),

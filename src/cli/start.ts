@@ -3,8 +3,8 @@
  * @module
  */
 import { isIPv6 } from 'node:net'
-import { homedir } from 'node:os'
 import { isShoalError } from '../errors.ts'
+import type { Node } from '../node.ts'
 import {
   DEFAULT_NETWORK,
   DEFAULT_STORE_BYTES,
@@ -13,11 +13,13 @@ import {
   resolveOptions,
 } from '../options.ts'
 import type { Arguments, Command } from './command.ts'
-import { defaultDataDir } from './data-dir.ts'
-import { CommandError, EXIT_DONE, systemCode, UsageError } from './failures.ts'
+import { DATA_DIR_OPTION, dataDirOf } from './data-dir.ts'
+import { CommandError, EXIT_DONE, UsageError, withFolder } from './failures.ts'
 import { DEFAULT_GATEWAY_HOST, DEFAULT_GATEWAY_PORT } from './gateway-client.ts'
-import { createLogger, untilAborted, writeLine, type Io } from './io.ts'
+import { createLogger, oneLine, untilAborted, writeLine, type Io } from './io.ts'
+import { askPassphrase, givenPassphrase, PASSPHRASE_FILE_OPTION } from './passphrase.ts'
 import type { StartNodeOptions } from './start-node.ts'
+import { canAsk } from './terminal-input.ts'
 import {
   formatBytes,
   parseBootstrap,
@@ -35,11 +37,7 @@ export const startCommand: Command = {
   ],
   operands: [],
   options: {
-    'data-dir': {
-      type: 'string',
-      value: 'D',
-      help: `everything it keeps (default: ${defaultDataDir(process.platform, process.env, homedir())})`,
-    },
+    'data-dir': DATA_DIR_OPTION,
     port: {
       type: 'string',
       value: 'P',
@@ -53,8 +51,9 @@ export const startCommand: Command = {
     'store-size': {
       type: 'string',
       value: 'SIZE',
-      help: `hard ceiling of the data directory (default: ${formatBytes(DEFAULT_STORE_BYTES)})`,
+      help: `hard ceiling of the data directory (default: what it has, ${formatBytes(DEFAULT_STORE_BYTES)} for a new one)`,
     },
+    'passphrase-file': PASSPHRASE_FILE_OPTION,
     network: {
       type: 'string',
       value: 'NAME',
@@ -74,7 +73,10 @@ export const startCommand: Command = {
   run: start,
 }
 
-type NodeSettings = Omit<StartNodeOptions, 'logger'>
+type NodeSettings = Omit<StartNodeOptions, 'logger' | 'passphrase'>
+
+/** A person mistypes; a program that guesses is not slowed down by this. */
+const MAX_TRIES = 3
 
 async function start(given: Arguments, io: Io): Promise<number> {
   const settings = parseNodeSettings(given, io)
@@ -87,29 +89,66 @@ async function start(given: Arguments, io: Io): Promise<number> {
     )
   }
   // Loaded here, so that the other commands start without RocksDB and sodium.
-  const { startNode } = await import('./start-node.ts')
   const { startGateway } = await import('../gateway/server.ts')
-  const node = await startNode({ ...settings, logger }).catch((error: unknown) => {
-    throw withFolder(error, settings.dataDir)
-  })
+  const node = await openNode({ ...settings, logger }, given, io)
   try {
     const gateway = await startGateway({ node, host, port, logger })
     writeLine(io.stdout, `gateway ${new URL(gateway.url).href}`)
-    await untilAborted(io.signal)
-    await gateway.close()
+    try {
+      await Promise.race([untilAborted(io.signal), failWhenDestroyed(node)])
+    } finally {
+      await gateway.close()
+    }
   } finally {
     await node.close()
   }
   return EXIT_DONE
 }
 
-/** Library errors name no path; at a terminal it is half of the answer. */
-function withFolder(error: unknown, dataDir: string): unknown {
-  if (!isShoalError(error) || !error.code.startsWith('E_STORE_')) return error
-  const reason = systemCode(error.cause)
-  const what = error.message.replace(/\.$/, '')
-  const words = `${dataDir}: ${what}${reason === undefined ? '' : ` (${reason})`}`
-  return new CommandError(words, { cause: error })
+/** The node; where its key is locked, with the passphrase that is given or typed. */
+async function openNode(
+  options: Omit<StartNodeOptions, 'passphrase'>,
+  given: Arguments,
+  io: Io,
+): Promise<Node> {
+  const { dataDir, logger } = options
+  const { startNode } = await import('./start-node.ts')
+  const { isProtected } = await import('../store-admin.ts')
+  const passphrase = await givenPassphrase(given, io)
+  try {
+    const mustAsk = passphrase === undefined && canAsk(io) && (await isProtected(dataDir))
+    if (mustAsk) return await openAsking(startNode, options, io)
+    const node = await startNode({ ...options, passphrase })
+    if (passphrase !== undefined && !(await isProtected(dataDir).catch(() => true))) {
+      logger.warn('store.key has no passphrase: set this one with "shoal store passphrase"')
+    }
+    return node
+  } catch (error) {
+    throw withFolder(error, dataDir)
+  }
+}
+
+async function openAsking(
+  startNode: (options: StartNodeOptions) => Promise<Node>,
+  options: Omit<StartNodeOptions, 'passphrase'>,
+  io: Io,
+): Promise<Node> {
+  for (let tries = 1; ; tries++) {
+    const passphrase = await askPassphrase(`Passphrase of ${oneLine(options.dataDir)}: `, io)
+    try {
+      return await startNode({ ...options, passphrase })
+    } catch (error) {
+      const isWrong = isShoalError(error) && error.code === 'E_PASSPHRASE'
+      if (!isWrong || tries === MAX_TRIES) throw error
+      writeLine(io.stderr, `${error.message}: try again`)
+    }
+  }
+}
+
+/** Never resolves; rejects when the store key was destroyed and the node has closed itself. */
+async function failWhenDestroyed(node: Node): Promise<never> {
+  await node.destroyed
+  throw new CommandError('store.key was destroyed: the node has ended, and its store is lost')
 }
 
 function isLoopback(host: string): boolean {
@@ -121,13 +160,11 @@ export function parseNodeSettings(given: Arguments, io: Pick<Io, 'env'>): NodeSe
   const size = given.text('store-size')
   const bootstrap = given.text('bootstrap')
   const listenHost = given.text('listen-host')
-  const dataDir = given.text('data-dir') ?? defaultDataDir(process.platform, io.env, homedir())
-  if (dataDir === '') throw new UsageError('--data-dir: a folder, not ""')
   return {
-    dataDir,
+    dataDir: dataDirOf(given, io),
     storeBytes:
       size === undefined
-        ? DEFAULT_STORE_BYTES
+        ? undefined
         : parseSize('--store-size', size, MIN_STORE_BYTES, MAX_STORE_BYTES),
     network: parseNetwork(given.text('network') ?? DEFAULT_NETWORK),
     bootstrap: bootstrap === undefined ? undefined : parseBootstrap('--bootstrap', bootstrap),

@@ -7,6 +7,7 @@ import type { Arguments, Command } from './command.ts'
 import { CommandError, EXIT_DONE } from './failures.ts'
 import { GATEWAY_OPTION, gatewayOf, getJson } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
+import { conditionText } from './store-words.ts'
 import { formatBytes } from './values.ts'
 
 export const STATUS_PATH = '/api/v1/status'
@@ -43,6 +44,7 @@ export function formatStatus(from: Partial<NodeStatus>): readonly string[] {
     ['peers', from.peers],
     ['position', from.position?.toFixed(6)],
     ['store', held],
+    ['condition', store?.condition && conditionText(store)],
     ['outbox', outbox && `${outbox.pendingBlocks} blocks still spreading`],
   ]
   return rows.map(([name, value]) => `${name.padEnd(10)}${oneLine(String(value ?? '?'))}`)

@@ -8,16 +8,25 @@ import { Router } from 'express'
 
 import { ShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
+import type { Logger } from '../runtime.ts'
 import { checkOrigin } from './access.ts'
 import { createAnnounceRoute, createLookUpRoute, createWatchRoute } from './edition-routes.ts'
 import { createInsertRoute } from './insert-route.ts'
 import { createKeysRoute } from './keys-route.ts'
 import { methodError } from './problem.ts'
 import { createPublishRoute } from './publish-route.ts'
+import { createCheckRoute, createResizeRoute } from './store-routes.ts'
 import { UploadPlaces } from './upload.ts'
 
+export interface ApiOptions {
+  readonly node: Node
+  readonly logger: Logger
+  /** How long an upload may stand still, ms. */
+  readonly uploadIdleMs: number
+}
+
 /** Routes below `/api`. */
-export function createApi(node: Node, uploadIdleMs: number): Router {
+export function createApi({ node, logger, uploadIdleMs }: ApiOptions): Router {
   const api = Router({ caseSensitive: true, strict: true })
   const places = new UploadPlaces(uploadIdleMs)
   const insert = createInsertRoute(node, places)
@@ -40,6 +49,14 @@ export function createApi(node: Node, uploadIdleMs: number): Router {
       response.json(node.status())
     })
     .all(onlyGet)
+  api
+    .route('/v1/store')
+    .get((_request, response) => {
+      response.json(node.store.stats())
+    })
+    .all(onlyGet)
+  api.route('/v1/store/check').post(createCheckRoute(node)).all(refuseMethod('POST'))
+  api.route('/v1/store/resize').post(createResizeRoute(node, logger)).all(refuseMethod('POST'))
   api.use(createKeysRoute(node))
   api.use(() => {
     throw new ShoalError('E_ROUTE', 'The API has no such address.')

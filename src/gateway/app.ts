@@ -38,7 +38,7 @@ export function createApp(options: AppOptions): Express {
   app.enable('strict routing')
   app.use(setOwnPageHeaders)
   app.use(createHostCheck(host))
-  app.use('/api', createApi(node, uploadIdleMs))
+  app.use('/api', createApi({ node, logger, uploadIdleMs }))
   app.use(createContentRoute(node))
   app.use(pasteRoute)
   app.use(createStaticRoute(staticDir ?? findStaticDir()))

@@ -7,7 +7,7 @@ import type { Address, Block, Home } from '../keys/block.ts'
 import type { Rng } from '../runtime.ts'
 import type { Message, RequestMessage } from './messages.ts'
 import { PeerTable } from './peers.ts'
-import type { Input, Output, PeerId, Ticket, TimerId } from './ports.ts'
+import type { Input, LinkNumber, Output, PeerId, Ticket, TimerId } from './ports.ts'
 
 /** Silence one unit of credit buys from a peer, ms (design trial: 500 ms a unit, plus 1 s). */
 const SILENCE_PER_CREDIT_MS = 500
@@ -83,7 +83,7 @@ export class Context {
 
   /** Has a block put into the store; `done` hears whether it could be written, and what is there. */
   store(
-    what: { address: Address; home: Home; block: Block; link: PeerId },
+    what: { address: Address; home: Home; block: Block; link: LinkNumber },
     done: (isKept: boolean, block: Block) => void,
   ): void {
     const ticket = this.#nextTicket++
@@ -92,7 +92,7 @@ export class Context {
   }
 
   /** Has a block cached if there is room. */
-  cache(what: { address: Address; home: Home; block: Block; link: PeerId }): void {
+  cache(what: { address: Address; home: Home; block: Block; link: LinkNumber }): void {
     this.emit({ type: 'keep', area: 'cache', ticket: undefined, ...what })
   }
 

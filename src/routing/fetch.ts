@@ -10,7 +10,7 @@ import { childCredit, silenceMs } from './context.ts'
 import type { Context } from './context.ts'
 import type { HeldCopy } from './held-copy.ts'
 import type { Freshness, Message, TrafficClass } from './messages.ts'
-import type { PeerId, TimerId } from './ports.ts'
+import type { LinkNumber, PeerId, TimerId } from './ports.ts'
 import { RING, distance } from './position.ts'
 
 /** Neighbors asked for a copy by the nearest node: the copies of home 0 are at the two nearest. */
@@ -31,8 +31,11 @@ export interface Waiter {
   /** The link it came over; undefined: this node's own. */
   readonly peer: PeerId | undefined
   readonly credit: number
-  /** It came in the greedy phase: what is found for it is cached on the way back. */
-  readonly isCached: boolean
+  /**
+   * The link for which what is found is cached on the way back, where the request came in the greedy
+   * phase; else undefined: it leaves nothing.
+   */
+  readonly cachedFor: LinkNumber | undefined
   /** First hops that another home's request took: second choice here. */
   readonly avoided?: ReadonlySet<PeerId>
   answer(answer: FetchAnswer): void
@@ -177,13 +180,13 @@ export class Fetch {
   }
 
   #found(block: Block): void {
-    const link = this.#attempt?.peer ?? 0
     this.#closeAttempt()
     if (this.#held !== undefined && supersedes(this.#held.block, block)) {
       this.#answerAll({ type: 'found', block: this.#held.block })
       return
     }
-    if (this.#waiters.some((waiter) => waiter.isCached)) {
+    const link = this.#waiters.find(({ cachedFor }) => cachedFor !== undefined)?.cachedFor
+    if (link !== undefined) {
       const { address, home } = this.target
       // of a signed block this also replaces an older copy in the store
       this.#context.cache({ address, home, block, link })

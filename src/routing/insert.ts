@@ -11,7 +11,7 @@ import type { Context } from './context.ts'
 import { MAX_COPY_TRIES } from './fetch.ts'
 import { insertTail } from './held-copy.ts'
 import type { Message, Phase, TrafficClass } from './messages.ts'
-import type { PeerId, TimerId } from './ports.ts'
+import type { LinkNumber, PeerId, TimerId } from './ports.ts'
 import { RING, distance } from './position.ts'
 
 /** An ACCEPT costs the peer nothing, so it is due at once: this covers a slow link, ms (spec §9.5). */
@@ -27,8 +27,9 @@ export interface InsertTarget {
   readonly phase: Phase
   readonly trafficClass: TrafficClass
   readonly credit: number
-  /** The link it came over and its id there; undefined: this node's own. */
-  readonly from: { readonly peer: PeerId; readonly id: number } | undefined
+  /** The connection and link it came over and its id there; undefined: this node's own. */
+  readonly from:
+    { readonly peer: PeerId; readonly link: LinkNumber; readonly id: number } | undefined
 }
 
 interface Attempt {
@@ -92,7 +93,7 @@ export class Insert {
     this.#block = block
     const { address, home, from, phase } = this.target
     if (from !== undefined && phase === 'greedy') {
-      this.#context.cache({ address, home, block, link: from.peer })
+      this.#context.cache({ address, home, block, link: from.link })
     }
     this.#goOn()
   }
@@ -164,7 +165,7 @@ export class Insert {
     this.#isResponsible = true
     const { address, home, from } = this.target
     const block = this.#block as Block
-    this.#context.store({ address, home, block, link: from?.peer ?? 0 }, (isKept, inPlace) => {
+    this.#context.store({ address, home, block, link: from?.link ?? 0 }, (isKept, inPlace) => {
       this.#block = inPlace // the copy must not be of an edition that is superseded here
       if (isKept) this.#copies++
       this.#goOn()

@@ -71,7 +71,7 @@ export class LocalFetch {
     const waiter: Waiter = {
       peer: undefined,
       credit,
-      isCached: false, // own reads go to a private cache in memory, and nowhere else
+      cachedFor: undefined, // own reads go to a private cache in memory, and nowhere else
       avoided: new Set(this.#firstHops),
       answer: (answer) => {
         if (fetch === undefined) early = answer

@@ -62,7 +62,7 @@ export class NewestFetch {
       peer: undefined,
       // who is responsible itself asks one neighbor: what came while this node was away went there
       credit: this.#isOwn(home) ? 1 : drawn,
-      isCached: false, // own reads leave nothing in the store
+      cachedFor: undefined, // own reads leave nothing in the store
       answer: (answer) => {
         this.#answered(home, answer)
       },

@@ -9,6 +9,11 @@ import type { Freshness, Message, TrafficClass } from './messages.ts'
 
 /** Number of one connection, at least 1 and never used again; two connections are two peers. */
 export type PeerId = number
+/**
+ * Number of one public key, at least 1; 0: this node itself. A peer that connects again is another
+ * `PeerId` with the same link number, so that its shares of the store go on.
+ */
+export type LinkNumber = number
 /** Number of a request that this node started itself. */
 export type LocalId = number
 export type TimerId = number
@@ -72,7 +77,12 @@ export type Input =
       readonly isKept: boolean
       readonly block: Block
     }
-  | { readonly type: 'peer-up'; readonly peer: PeerId; readonly position: number }
+  | {
+      readonly type: 'peer-up'
+      readonly peer: PeerId
+      readonly link: LinkNumber
+      readonly position: number
+    }
   | { readonly type: 'peer-down'; readonly peer: PeerId }
 
 export type FetchResult =
@@ -94,8 +104,8 @@ export type Output =
       readonly home: Home
       readonly block: Block
       readonly area: 'store' | 'cache'
-      /** Who brought it; 0: this node itself. */
-      readonly link: PeerId
+      /** For whom it is kept: who inserted it, or asked for it; 0: this node itself. */
+      readonly link: LinkNumber
       /** Answer with `kept` when it is written; undefined: nobody waits for that. */
       readonly ticket: Ticket | undefined
     }

@@ -16,7 +16,7 @@ import { NewestFetch } from './newest-fetch.ts'
 import { MAX_CREDIT } from './messages.ts'
 import type { BlockMessage, RequestMessage } from './messages.ts'
 import { MAX_OPEN_PER_PEER } from './peers.ts'
-import type { Input, LocalId, Output, PeerId } from './ports.ts'
+import type { Input, LinkNumber, LocalId, Output, PeerId } from './ports.ts'
 
 /** Fetches open at once in this node, whoever started them; more are answered OVERLOAD. */
 const MAX_FETCHES = 8192
@@ -34,6 +34,7 @@ type Inbound =
   | { readonly type: 'insert'; readonly insert: Insert }
 
 interface InboundLink {
+  readonly link: LinkNumber
   /** Requests that are not answered yet, by their id. */
   readonly open: Map<number, Inbound>
   /** Inserts that wait for their DATA. */
@@ -113,8 +114,7 @@ export class Router {
         this.#context.written(input)
         break
       case 'peer-up':
-        this.#context.peerUp(input.peer, input.position)
-        this.#inbound.set(input.peer, { open: new Map(), awaited: 0, late: 0 })
+        this.#peerUp(input)
         break
       case 'peer-down':
         this.#peerDown(input.peer)
@@ -223,8 +223,9 @@ export class Router {
 
   #fetchFromPeer(from: PeerId, message: RequestMessage, held: HeldCopy | undefined): void {
     const { id, address, home, freshness, trafficClass } = message
-    const inbound = this.#claim(from, message)?.open
-    if (inbound === undefined) return
+    const claimed = this.#claim(from, message)
+    if (claimed === undefined) return
+    const { open: inbound, link } = claimed
     if (message.phase === 'copy') {
       this.#context.send(from, { type: 'not-found', id }) // the store was looked into: it is not here
       return
@@ -241,7 +242,7 @@ export class Router {
     const waiter: Waiter = {
       peer: from,
       credit,
-      isCached: message.phase === 'greedy',
+      cachedFor: message.phase === 'greedy' ? link : undefined,
       answer: (answer) => {
         inbound.delete(id)
         this.#answerPeer(from, id, answer)
@@ -299,7 +300,8 @@ export class Router {
       return
     }
     const credit = phase === 'stem' ? MAX_CREDIT / 2 : message.credit
-    const target = { address, home, phase, trafficClass, credit, from: { peer: from, id } }
+    const sender = { peer: from, link: link.link, id }
+    const target = { address, home, phase, trafficClass, credit, from: sender }
     const insert = new Insert(this.#context, target, (copies) => {
       this.#inserts--
       if (insert.awaitsData) {
@@ -344,6 +346,11 @@ export class Router {
     if (link.open.size < MAX_OPEN_PER_PEER) return link
     this.#context.send(from, { type: 'overload', id })
     return undefined
+  }
+
+  #peerUp({ peer, link, position }: Extract<Input, { type: 'peer-up' }>): void {
+    this.#context.peerUp(peer, position)
+    this.#inbound.set(peer, { link, open: new Map(), awaited: 0, late: 0 })
   }
 
   #peerDown(peer: PeerId): void {

@@ -19,6 +19,7 @@ import type { FetchResult, Input, LocalId, Output, PeerId } from '../ports.ts'
 import { RING, networkHash, nodePosition } from '../position.ts'
 import { Router } from '../router.ts'
 import { createCounters } from './counters.ts'
+import { LinkNumbers } from './link-numbers.ts'
 import { PeerLink } from './peer-link.ts'
 import type { Link, LinkHandlers, Transport } from './transport.ts'
 
@@ -53,6 +54,7 @@ export class Driver {
   readonly #network: Uint8Array
   readonly #router: Router
   readonly #links = new Map<PeerId, PeerLink>()
+  readonly #linkNumbers = new LinkNumbers()
   readonly #timers = new Map<number, () => void>()
   readonly #fetches = new Map<LocalId, Pending<FetchResult>>()
   readonly #inserts = new Map<LocalId, Pending<number>>()
@@ -191,8 +193,9 @@ export class Driver {
     const position = this.#checkLink(link)
     if (position === undefined) return undefined
     const id = this.#nextPeer++
+    const number = this.#linkNumbers.opened(link.remotePublicKey)
     const peer = new PeerLink({
-      id,
+      number,
       link,
       store: this.#options.store,
       counters: this.counters,
@@ -202,7 +205,7 @@ export class Driver {
       },
     })
     this.#links.set(id, peer)
-    this.#handle({ type: 'peer-up', peer: id, position })
+    this.#handle({ type: 'peer-up', peer: id, link: number, position })
     this.#options.store.setRange(this.#router.range)
     for (const listener of this.#peerListeners) listener()
     return {
@@ -215,6 +218,7 @@ export class Driver {
       onclose: () => {
         peer.closed()
         this.#links.delete(id)
+        this.#linkNumbers.closed(link.remotePublicKey)
         this.#handle({ type: 'peer-down', peer: id })
         this.#options.store.setRange(this.#router.range)
       },

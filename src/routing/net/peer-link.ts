@@ -12,6 +12,7 @@ import type { HeldCopy } from '../held-copy.ts'
 import { decodeMessage, encodeMessage } from '../messages.ts'
 import type { BlockMessage, Message, RequestMessage } from '../messages.ts'
 import { MAX_OPEN_PER_PEER } from '../peers.ts'
+import type { LinkNumber } from '../ports.ts'
 import type { DriverCounters } from './counters.ts'
 import type { Link } from './transport.ts'
 
@@ -27,6 +28,7 @@ const MAX_QUEUED_BLOCKS = 128
 
 export class PeerLink {
   readonly #link: Link
+  readonly #number: LinkNumber
   readonly #store: BlockStore
   readonly #counters: DriverCounters
   readonly #awaitedBlock: (message: BlockMessage) => Address | undefined
@@ -43,7 +45,7 @@ export class PeerLink {
   #isClosed = false
 
   constructor(options: {
-    id: number
+    number: LinkNumber
     link: Link
     store: BlockStore
     counters: DriverCounters
@@ -51,6 +53,7 @@ export class PeerLink {
     handle: (message: Message, held?: HeldCopy) => void
   }) {
     this.#link = options.link
+    this.#number = options.number
     this.#store = options.store
     this.#counters = options.counters
     this.#awaitedBlock = options.awaitedBlock
@@ -212,8 +215,10 @@ export class PeerLink {
   /** The copy that is here of what `request` names; a failing store holds nothing. */
   async #held(request: RequestMessage): Promise<HeldCopy | undefined> {
     if (request.phase === 'stem') return undefined // a stem hop consults no store
+    // who offers a block shows no interest in it: only a FETCH counts as a read
+    const read = request.type === 'fetch' ? { link: this.#number } : {}
     try {
-      return await this.#store.get(request.address)
+      return await this.#store.get(request.address, read)
     } catch {
       return undefined
     }
