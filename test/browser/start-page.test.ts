@@ -249,6 +249,22 @@ describe('the start page in a browser', { skip }, () => {
     await page.getByText('The node does not answer').waitFor()
   })
 
+  test('a store that is being filled or in trouble says so, and a good one says nothing', async () => {
+    const words = page.locator('#store-words')
+    const bar = page.getByRole('progressbar', { name: 'Store made ready' })
+    node.fakeStore.stats = { filledShare: 0.42 }
+    await page.goto(gateway.url)
+    await page.getByText('Your node fills its store').waitFor()
+    assert.equal(await bar.getAttribute('value'), '0.42')
+    node.fakeStore.stats = { condition: 'disk-full', filledShare: 0.42 }
+    await page.getByText('The disk is full.').waitFor()
+    await bar.waitFor({ state: 'hidden' })
+    node.fakeStore.stats = { condition: 'rebuilding' }
+    await page.getByText('reading its index again').waitFor()
+    node.fakeStore.stats = {}
+    await words.waitFor({ state: 'hidden' })
+  })
+
   test('a hostile page runs no script, sends no form and cannot call the API', async () => {
     const uri = node.add(HOSTILE_HTML, { contentType: 'text/html' })
     await page.goto(`${gateway.url}${uri}`)

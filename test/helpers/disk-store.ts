@@ -11,7 +11,7 @@ import type { TestContext } from 'node:test'
 import { openDataDir } from '../../src/datastore/data-dir.ts'
 import type { DataDir } from '../../src/datastore/data-dir.ts'
 import { createDiskStore, openDiskStore } from '../../src/datastore/disk-store.ts'
-import { planOf, sharesOf } from '../../src/datastore/quota.ts'
+import { sharesOf } from '../../src/datastore/quota.ts'
 import type { StorePair } from '../../src/datastore/store.ts'
 import { isShoalError } from '../../src/errors.ts'
 import type { ErrorCode } from '../../src/errors.ts'
@@ -45,14 +45,29 @@ export async function folder(t: TestContext): Promise<string> {
 
 /** The store of a folder, with so few slots as `storeBytes` cannot ask for. */
 export async function openAt(path: string, slots = 100): Promise<StorePair> {
-  return createAt(path, await openDir(path, slots), slots)
+  return createAt(path, await openDir(path), slots)
 }
 
-/** The same over files that are open already. */
+/** The same over files that are open already, which it closes. */
 export async function createAt(path: string, dir: DataDir, slots: number): Promise<StorePair> {
   const store = await createDiskStore(dir, sharesOf(slots), storeOptions(slots))
   opened.get(path)?.push(store)
   return store
+}
+
+/** A store that can be ended as a kill ends it: what waits in memory is lost, and nothing is saved. */
+export async function openKillable(
+  path: string,
+  slots: number,
+): Promise<{ store: StorePair; kill: () => Promise<void> }> {
+  const dir = await openDir(path)
+  const store = await createAt(path, dir, slots)
+  const kill = async (): Promise<void> => {
+    dir.index.write = () => Promise.reject(new Error('killed'))
+    await store.blocks.close().catch(() => {})
+    opened.set(path, opened.get(path)?.filter((each) => each !== store) ?? [])
+  }
+  return { store, kill }
 }
 
 /** The store of a folder as a node opens it. */
@@ -67,8 +82,10 @@ export async function openWhole(
   return store
 }
 
-export function openDir(path: string, slots: number): Promise<DataDir> {
-  return openDataDir(path, { ...planOf(64 * MIB), ...sharesOf(slots) })
+/** The files of a folder, made for 64 MiB. */
+export function openDir(path: string): Promise<DataDir> {
+  const sizes = { storeBytes: undefined, defaultBytes: 64 * MIB }
+  return openDataDir(path, { ...sizes, passphrase: undefined, logger: silentLogger })
 }
 
 export function put(

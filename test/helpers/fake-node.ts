@@ -24,9 +24,12 @@ import type {
   PublishOptions,
   PublishResult,
   PublishSource,
+  StoreStats,
 } from '../../src/node.ts'
 import { createFakeKeys, fakeUsk } from './fake-keys.ts'
 import { FakeNames } from './fake-names.ts'
+import { createFakeStore } from './fake-store.ts'
+import type { FakeStore } from './fake-store.ts'
 import type { FakeContent, FakeTree, Given, GivenTree } from './fake-tree.ts'
 import { contentFrom, folderFrom, outcomeOf, treeFrom } from './fake-tree.ts'
 
@@ -54,6 +57,8 @@ export interface FakeNode extends Node {
   nextWatch: Error | undefined
   insertStatuses: Map<number, InsertStatus>
   peers: number
+  /** What tests tell the store to be and to do, and what it was asked. */
+  readonly fakeStore: FakeStore
   /** Moves the time that look-ups are aged by, and counts those that went to the network. */
   readonly names: FakeNames
   readonly calls: {
@@ -107,6 +112,7 @@ class Holdings {
 export function createFakeNode(): FakeNode {
   const held = new Holdings()
   const names = new FakeNames()
+  const fakeStore = createFakeStore()
   const closing = new AbortController()
   const node: FakeNode = {
     nextFetch: undefined,
@@ -116,6 +122,7 @@ export function createFakeNode(): FakeNode {
     nextWatch: undefined,
     insertStatuses: new Map(),
     peers: 3,
+    fakeStore,
     names,
     keys: createFakeKeys(),
     calls: {
@@ -206,8 +213,10 @@ export function createFakeNode(): FakeNode {
     insertStatus: (insertId) => node.insertStatuses.get(insertId),
     status() {
       node.calls.status++
-      return statusOf(node.peers)
+      return statusOf(node.peers, fakeStore.care.stats())
     },
+    store: fakeStore.care,
+    destroyed: new Promise(() => {}),
     close() {
       closing.abort()
       return Promise.resolve()
@@ -361,13 +370,14 @@ async function collect(
   return Buffer.concat(pieces)
 }
 
-function statusOf(peers: number): NodeStatus {
+function statusOf(peers: number, stats: StoreStats): NodeStatus {
+  const { condition, quotaBytes, filledShare, usedBytes, blocks } = stats
   return {
     version: '0.1.0',
     network: 'test',
     peers,
     position: 0.25,
-    store: { quotaBytes: 10 * 1024 ** 3, usedBytes: 3 * 1024 ** 3, blocks: 98_304 },
+    store: { condition, quotaBytes, filledShare, usedBytes, blocks },
     outbox: { pendingBlocks: 12 },
   }
 }

@@ -98,8 +98,8 @@ export class RouterNetwork {
     if (a === b || a.links.has(b.index)) return
     a.links.add(b.index)
     b.links.add(a.index)
-    this.#input(a, { type: 'peer-up', peer: b.index, position: b.position })
-    this.#input(b, { type: 'peer-up', peer: a.index, position: a.position })
+    this.#input(a, { type: 'peer-up', peer: b.index, link: b.index, position: b.position })
+    this.#input(b, { type: 'peer-up', peer: a.index, link: a.index, position: a.position })
   }
 
   /** The node is gone: its links drop. */

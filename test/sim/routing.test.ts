@@ -221,7 +221,7 @@ test('inserts that are cancelled before their data leave room for others on the 
   const rng = createSeededRng(seed)
   const network = new RouterNetwork({ rng })
   const node = network.addNode(0)
-  node.router.handle({ type: 'peer-up', peer: 9, position: 2 ** 47 }, 0)
+  node.router.handle({ type: 'peer-up', peer: 9, link: 9, position: 2 ** 47 }, 0)
   const ask = (id: number) => {
     const { address } = network.randomBlock()
     const rest = {
@@ -250,9 +250,9 @@ test('a peer that says HAVE or ACCEPT and never gives a receipt does not end the
     const target = homePosition(address, 0)
     const self = network.addNode((target + 2 ** 40) % 2 ** 48)
     const handle = (input: Input, nowMs = 0): Output[] => self.router.handle(input, nowMs)
-    handle({ type: 'peer-up', peer: 1, position: target }) // the hostile one, nearest
-    handle({ type: 'peer-up', peer: 2, position: (target + 2 ** 30) % 2 ** 48 })
-    handle({ type: 'peer-up', peer: 3, position: (target + 2 ** 41) % 2 ** 48 })
+    handle({ type: 'peer-up', peer: 1, link: 1, position: target }) // the hostile one, nearest
+    handle({ type: 'peer-up', peer: 2, link: 2, position: (target + 2 ** 30) % 2 ** 48 })
+    handle({ type: 'peer-up', peer: 3, link: 3, position: (target + 2 ** 41) % 2 ** 48 })
     const rest = { home: 0, trafficClass: 'bulk' } as const
     const asked = handle({ type: 'insert', id: 1, address, block, ...rest })
     const id = idOf(asked, 1)

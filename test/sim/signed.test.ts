@@ -332,9 +332,9 @@ function oneRouter(address: Address) {
   const network = new RouterNetwork({ rng: createSeededRng(seed) })
   const target = homePosition(address, 0)
   const { router } = network.addNode((target + 2 ** 40) % 2 ** 48)
-  router.handle({ type: 'peer-up', peer: 1, position: target }, 0)
+  router.handle({ type: 'peer-up', peer: 1, link: 1, position: target }, 0)
   for (const peer of [2, 3, 4, 5]) {
-    router.handle({ type: 'peer-up', peer, position: (target + 2 ** 41) % 2 ** 48 }, 0)
+    router.handle({ type: 'peer-up', peer, link: peer, position: (target + 2 ** 41) % 2 ** 48 }, 0)
   }
   const request = { phase: 'greedy', trafficClass: 'bulk', credit: 1, home: 0 } as const
   const fetch = (peer: number, id: number, freshness: 0 | 2, named: NamedBlock): Output[] => {

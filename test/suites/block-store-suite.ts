@@ -20,6 +20,7 @@ import type {
 } from '../../src/datastore/store.ts'
 import { contentBlock, signedBlock } from '../helpers/signed-block.ts'
 import type { NamedBlock } from '../helpers/signed-block.ts'
+import { storeCareSuite } from './store-care-suite.ts'
 
 /** Opens an empty store with this many slots, to be closed and removed after the test. */
 export type OpenStore = (t: TestContext, slots: number) => Promise<StorePair>
@@ -29,6 +30,7 @@ const ALL: PositionRange = { from: 0, to: 2 ** 48 - 1 }
 const ROOMY = 100
 
 export function blockStoreSuite(name: string, openStore: OpenStore): void {
+  storeCareSuite(name, openStore)
   const open = async (t: TestContext, slots = ROOMY): Promise<BlockStore> =>
     (await openStore(t, slots)).blocks
 

@@ -15,6 +15,11 @@ import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
+interface NodeStats {
+  readonly quotaBytes: number
+  readonly outbox: { readonly used: number }
+}
+
 interface Program {
   readonly child: ChildProcess
   readonly lines: readonly string[]
@@ -36,9 +41,13 @@ after(async () => {
 })
 
 function shoal(...argv: string[]): Program {
+  return shoalWith({}, ...argv)
+}
+
+function shoalWith(env: Readonly<Record<string, string>>, ...argv: string[]): Program {
   const child = spawn(process.execPath, [MAIN, ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TMPDIR: folder },
+    env: { ...process.env, TMPDIR: folder, ...env },
   })
   running.add(child)
   const lines: string[] = []
@@ -138,6 +147,72 @@ test('a lone node inserts, says that it has no peers, and reads back what it too
   assert.deepEqual(get.lines, ['one fish'])
   node.child.kill('SIGINT')
   assert.equal(await node.ended, 0, node.stderr())
+})
+
+test('a store is counted, checked, resized and locked while its node runs, and keeps its size', async () => {
+  const dataDir = join(folder, 'cared-for')
+  const first = start('cared-for', 'none')
+  const gateway = await gatewayOf(first)
+  const path = join(folder, 'cared-for.bin')
+  await writeFile(path, randomBytes(1_000_000))
+  const put = shoal('put', path, '--no-wait', '--gateway', gateway)
+  assert.equal(await put.ended, 0, put.stderr())
+  const grown = shoal('store', 'resize', '128MiB', '--gateway', gateway)
+  assert.equal(await grown.ended, 0, grown.stderr())
+  assert.deepEqual(grown.lines, ['the store may take 128 MiB'])
+  const shrunk = shoal('store', 'resize', '96MiB', '--gateway', gateway)
+  assert.equal(await shrunk.ended, 0, shrunk.stderr())
+  const checked = shoal('store', 'check', '--gateway', gateway)
+  assert.equal(await checked.ended, 0, checked.stderr())
+  assert.match(checked.lines[0] ?? '', /^\d+ slots checked, all of them good$/)
+  const words = join(folder, 'words')
+  await writeFile(words, 'open sesame\n')
+  const locked = shoal('store', 'passphrase', '--data-dir', dataDir, '--new-passphrase-file', words)
+  assert.equal(await locked.ended, 0, locked.stderr())
+  first.child.kill('SIGTERM')
+  assert.equal(await first.ended, 0, first.stderr())
+
+  const where = ['--data-dir', dataDir, '--port', '0', '--network', 'cli-test']
+  const wrong = shoalWith({ SHOAL_PASSPHRASE: 'open' }, 'start', ...where, '--bootstrap', 'none')
+  assert.equal(await wrong.ended, 1)
+  assert.match(wrong.stderr(), /the passphrase is wrong \(E_PASSPHRASE\)\n$/)
+  const env = { SHOAL_PASSPHRASE: 'open sesame' }
+  const second = shoalWith(env, 'start', ...where, '--bootstrap', 'none')
+  const again = await gatewayOf(second)
+  const stats = shoal('store', 'stats', '--json', '--gateway', again)
+  assert.equal(await stats.ended, 0, stats.stderr())
+  const { quotaBytes, outbox } = JSON.parse(stats.lines.join('')) as NodeStats
+  assert.equal(quotaBytes, 96 * 1024 * 1024)
+  assert.ok(outbox.used >= 31, `${outbox.used} blocks of the insert wait`)
+  assert.equal(second.stderr(), '')
+  const copy = join(folder, 'cared-for.copy')
+  const get = shoal('get', put.lines[0] ?? '', '-o', copy, '--gateway', again)
+  assert.equal(await get.ended, 0, get.stderr())
+  assert.ok((await readFile(copy)).equals(await readFile(path)))
+  second.child.kill('SIGTERM')
+  assert.equal(await second.ended, 0, second.stderr())
+
+  const third = shoalWith(env, 'start', ...where, '--bootstrap', 'none', '--store-size', '64MiB')
+  await gatewayOf(third)
+  assert.match(third.stderr(), /^store: it goes from 96 MiB to 64 MiB in the background\n/)
+  third.child.kill('SIGTERM')
+  assert.equal(await third.ended, 0, third.stderr())
+})
+
+test('a node whose store is destroyed ends by itself, and nothing but its publisher keys is left', async () => {
+  const dataDir = join(folder, 'doomed')
+  const node = start('doomed', 'none')
+  const gateway = await gatewayOf(node)
+  const path = join(folder, 'doomed.txt')
+  await writeFile(path, randomBytes(500_000))
+  const put = shoal('put', path, '--no-wait', '--gateway', gateway)
+  assert.equal(await put.ended, 0, put.stderr())
+  const panic = shoal('panic', '--data-dir', dataDir, '--yes')
+  assert.equal(await panic.ended, 0, panic.stderr())
+  assert.equal(await node.ended, 1)
+  assert.match(node.stderr(), /shoal start: store\.key was destroyed: .*\n$/)
+  const left = (await readdir(dataDir)).filter((name) => !name.startsWith('keyring'))
+  assert.deepEqual(left, [])
 })
 
 test('the demo prints URLs that work, and leaves nothing behind', async () => {

@@ -140,7 +140,13 @@ test('status is a table for people and JSON for programs', async () => {
     network: 'shoal',
     peers: 5,
     position: 0.25,
-    store: { quotaBytes: 1024 ** 3, usedBytes: 1536, blocks: 3 },
+    store: {
+      condition: 'ok',
+      quotaBytes: 1024 ** 3,
+      filledShare: 0.5,
+      usedBytes: 1536,
+      blocks: 3,
+    },
     outbox: { pendingBlocks: 2 },
   }
   const server = await scriptGateway((_request, response) => {
@@ -156,6 +162,7 @@ test('status is a table for people and JSON for programs', async () => {
     'peers     5',
     'position  0.250000',
     'store     1.5 KiB of 1 GiB, 3 blocks',
+    'condition ok, 50 % of the slab filled so far',
     'outbox    2 blocks still spreading',
   ])
 })

@@ -16,6 +16,8 @@ const COMMANDS = [
   'publish',
   'announce',
   'status',
+  'store',
+  'panic',
   'demo',
   'bootstrap',
 ]
@@ -71,6 +73,8 @@ const WRONG: readonly (readonly [argv: readonly string[], words: RegExp])[] = [
   [['get'], /URI is missing/],
   [['get', 'film'], /URI: a key such as .*, not "film"/],
   [['status', '--json=yes'], /--json/],
+  [['store'], /stats\|check\|resize\|passphrase is missing/],
+  [['panic', 'now'], /unexpected argument "now"/],
   [['demo', '--nodes', '1'], /--nodes: a whole number from 2 to 32, not "1"/],
   [['demo', '--nodes', '33'], /--nodes/],
 ]

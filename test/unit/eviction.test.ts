@@ -6,10 +6,13 @@ import {
   SAMPLE_SLOTS,
   checkRange,
   clockwise,
+  farthestOutside,
   isInRange,
   sampleSlots,
-  storeVictim,
+  storeMark,
+  withBucket,
 } from '../../src/datastore/eviction.ts'
+import type { PositionRange } from '../../src/datastore/store.ts'
 import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
 
 const LAST = RING_POSITIONS - 1
@@ -44,18 +47,88 @@ test('eviction: ends that are no positions are a RangeError', () => {
   }
 })
 
+/** Buckets `from` to `to`, both included. */
+function bucketRange(from: number, to: number): PositionRange {
+  return { from: from * 2 ** 32, to: (to + 1) * 2 ** 32 - 1 }
+}
+
+function farthest(
+  buckets: readonly number[],
+  range: PositionRange | undefined,
+): number | undefined {
+  return farthestOutside(
+    buckets.map((bucket) => storeMark(9, bucket)),
+    range,
+  )
+}
+
 test('eviction: the farthest outside the range goes, by the shorter way round', () => {
-  const range = { from: 100, to: 200 }
-  assert.equal(storeVictim([150, 99, 201], range), 1, 'as far as the other: the first')
-  assert.equal(storeVictim([99, 210, 150], range), 1)
-  const across = { from: LAST - 9, to: 10 }
-  assert.equal(storeVictim([11, RING_POSITIONS / 2, LAST - 20], across), 1)
-  assert.equal(storeVictim([40, LAST - 20], across), 0)
+  const range = bucketRange(100, 200)
+  assert.equal(farthest([150, 99, 202], range), 2)
+  assert.equal(farthest([99, 210, 150], range), 1)
+  const across = bucketRange(65_526, 10)
+  assert.equal(farthest([11, 32_768, 65_515], across), 1)
+  assert.equal(farthest([40, 65_515], across), 0)
 })
 
-test('eviction: inside the range, or without one, the first of the sample goes', () => {
-  assert.equal(storeVictim([150, 120, 199], { from: 100, to: 200 }), 0)
-  assert.equal(storeVictim([7, 8, 9], undefined), 0)
+test('eviction: a bucket that the range only touches is inside', () => {
+  for (const range of [
+    { from: 2 ** 32 * 100 + 5, to: 2 ** 32 * 100 + 5 },
+    { from: 2 ** 32 * 99 + 5, to: 2 ** 32 * 100 },
+    { from: 2 ** 32 * 101 - 1, to: 2 ** 32 * 200 },
+  ]) {
+    assert.equal(farthest([100], range), undefined)
+    assert.equal(farthest([98], range), 0)
+  }
+})
+
+test('eviction: inside the range, or without one, nobody is outside', () => {
+  assert.equal(farthest([150, 120, 199, 100, 200], bucketRange(100, 200)), undefined)
+  assert.equal(farthest([7, 8, 9], undefined), undefined)
+  assert.equal(farthest([], bucketRange(100, 200)), undefined)
+})
+
+test('eviction: a mark keeps its link code, whatever the homes', () => {
+  for (const code of [0, 1, 63]) {
+    for (const bucket of [0, 1, 12_345, 65_535]) {
+      const mark = storeMark(code, bucket)
+      const both = withBucket(mark, bucket ^ 0x8000, undefined)
+      for (const each of [mark, both]) {
+        assert.ok(each >= 0 && each < 2 ** 32)
+        assert.equal(each >>> 26, code)
+        assert.equal(farthestOutside([each], bucketRange(bucket, bucket)), undefined)
+      }
+      const other = bucketRange(bucket ^ 0x8000, bucket ^ 0x8000)
+      assert.equal(farthestOutside([mark], other), 0)
+      assert.equal(farthestOutside([both], other), undefined)
+    }
+  }
+})
+
+test('eviction: of another home a mark keeps the upper ten bits of the bucket', () => {
+  const mark = withBucket(storeMark(1, 5), 40_000, undefined)
+  const first = 40_000 - (40_000 % 64)
+  assert.equal(farthestOutside([mark], bucketRange(first, first)), undefined)
+  assert.equal(farthestOutside([mark], bucketRange(first + 63, first + 63)), undefined)
+  assert.equal(farthestOutside([mark], bucketRange(first - 1, first - 1)), 0)
+  assert.equal(farthestOutside([mark], bucketRange(first + 64, first + 64)), 0)
+  assert.equal(withBucket(storeMark(1, 5), 6, undefined), storeMark(1, 5), 'too near to be told')
+})
+
+test('eviction: of three homes one in the range is kept', () => {
+  const range = bucketRange(2 ** 15, 2 ** 15 + 255)
+  const two = withBucket(storeMark(1, 5), 40_000, range)
+  assert.equal(farthestOutside([two], range), 0)
+  const three = withBucket(two, 2 ** 15 + 100, range)
+  assert.equal(farthestOutside([three], range), undefined)
+  assert.equal(withBucket(three, 40_000, range), three, 'and stays')
+  assert.equal(withBucket(two, 2 ** 15 + 100, undefined), two, 'without a range one is as good')
+})
+
+test('eviction: a slot is as far as its nearest home', () => {
+  const range = bucketRange(0, 255)
+  const near = withBucket(storeMark(0, 2 ** 15), 2 ** 10, range)
+  assert.equal(farthestOutside([near, storeMark(0, 2 ** 12)], range), 1)
 })
 
 test('eviction: a sample is bounded, and holds only what is wanted', () => {

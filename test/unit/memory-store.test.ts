@@ -42,6 +42,39 @@ test('memory store: a block is kept as it was when it was put', async () => {
   assert.deepEqual((await blocks.get(address))?.block, contentBlock(1).block)
 })
 
+test('memory store: keeps its size', async () => {
+  const { care } = createMemoryStore({ quotaBytes: 2 ** 20, rng: createSeededRng(1) })
+  await assert.rejects(
+    care.resize(2 ** 21),
+    (error) => isShoalError(error) && error.code === 'E_OPTION',
+  )
+})
+
+test('memory store: content that only the outbox holds may enter the areas, and leave them alone', async () => {
+  const quotaBytes = 20 * BLOCK_BYTES
+  const { blocks, outbox } = createMemoryStore({ quotaBytes, rng: createSeededRng(1) })
+  const insertId = await outbox.begin()
+  const { address, block } = contentBlock(1000)
+  await outbox.add({ insertId, address, block, homes: [0] })
+  for (let i = 0; i < 60; i++) {
+    await blocks.put({ ...contentBlock(i), home: 0, area: 'cache', link: i })
+  }
+  for (let round = 0; round < 3; round++) {
+    const request = { address, block, home: 0, area: 'cache', link: 1 } as const
+    assert.equal(await blocks.put(request), 'stored')
+    assert.equal(await blocks.put(request), 'known')
+    assert.deepEqual((await blocks.get(address))?.block, block)
+    for (let i = 0; i < 20; i++) {
+      await blocks.put({ ...contentBlock(100 * round + i), home: 0, area: 'cache', link: i })
+    }
+    assert.equal(await blocks.get(address), undefined, 'it was evicted')
+    assert.deepEqual(await outbox.get(address), block)
+  }
+  await outbox.discard(insertId)
+  assert.equal(await outbox.get(address), undefined)
+  assert.equal(blocks.status().usedBytes, 5 * BLOCK_BYTES)
+})
+
 test('memory store: a quota below one block is an option error', () => {
   assert.throws(
     () => createMemoryStore({ quotaBytes: BLOCK_BYTES - 1, rng: createSeededRng(1) }),

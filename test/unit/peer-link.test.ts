@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import { contentAddress, supersedes } from '../../src/keys/block.ts'
 import type { Address } from '../../src/keys/block.ts'
+import type { BlockStore, GetOptions } from '../../src/datastore/store.ts'
 import type { HeldCopy } from '../../src/routing/held-copy.ts'
 import { decodeMessage, encodeMessage, offerFields } from '../../src/routing/messages.ts'
 import type { Field, Freshness, Message, Phase } from '../../src/routing/messages.ts'
@@ -28,13 +29,21 @@ const request = {
 
 function makeLink(awaited?: Address) {
   const { blocks } = createMemoryStore({ quotaBytes: 2 ** 22, rng: createSeededRng(1) })
+  const reads: (number | undefined)[] = []
+  const store = {
+    ...methodsOf(blocks),
+    get: (address: Address, options: GetOptions = {}) => {
+      reads.push(options.link)
+      return blocks.get(address, options)
+    },
+  }
   const handled: { message: Message; held: HeldCopy | undefined }[] = []
   const sent: Message[] = []
   const closes: boolean[] = []
   const counters = createCounters()
   const link = new PeerLink({
-    id: 1,
-    store: blocks,
+    number: 5,
+    store,
     counters,
     link: {
       remotePublicKey: new Uint8Array(32),
@@ -58,7 +67,20 @@ function makeLink(awaited?: Address) {
   }
   const put = (named: NamedBlock, area: 'store' | 'cache' = 'store') =>
     blocks.put({ ...named, home: 0, area, link: 1 })
-  return { handled, sent, closes, counters, receive, put }
+  return { handled, sent, closes, counters, reads, receive, put }
+}
+
+/** A store as an object whose methods can be replaced one by one. */
+function methodsOf(store: BlockStore): BlockStore {
+  return {
+    put: (what) => store.put(what),
+    get: (address, options) => store.get(address, options),
+    has: (address, options) => store.has(address, options),
+    walk: (range, options) => store.walk(range, options),
+    setRange: (range) => store.setRange(range),
+    status: () => store.status(),
+    close: () => store.close(),
+  }
 }
 
 function insertOf(address: Address, tail: readonly Field[], phase: Phase = 'greedy'): Message {
@@ -178,4 +200,15 @@ test('an INSERT with a malformed offer costs the link, and is counted', async ()
     await receive(insertOf(address, tail))
     assert.deepEqual([closes, handled, counters.malformedFrames], [[true], [], 1])
   }
+})
+
+test('only a FETCH counts as a read of its link; who offers a block shows no interest in it', async () => {
+  const named = contentBlock(1)
+  const { put, receive, reads } = makeLink()
+  await put(named)
+  const { address } = named
+  await receive({ ...request, type: 'fetch', address })
+  await receive({ ...request, id: 8, type: 'fetch', phase: 'copy', freshness: 2, address })
+  await receive({ ...insertOf(address, []), id: 9 })
+  assert.deepEqual(reads, [5, 5, undefined])
 })

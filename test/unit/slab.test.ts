@@ -1,158 +1,192 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, stat, truncate } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import {
+  appendFile,
+  mkdtemp,
+  open,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { deflateRawSync } from 'node:zlib'
 
-import { planOf, sharesOf } from '../../src/datastore/quota.ts'
 import { openSlab } from '../../src/datastore/slab.ts'
-import { SlotTable } from '../../src/datastore/slot-table.ts'
-import { MAX_STORE_BYTES, MIN_STORE_BYTES } from '../../src/options.ts'
+import type { Slab } from '../../src/datastore/slab.ts'
 import { BLOCK_BYTES } from '../../src/keys/block.ts'
-import { createSeededRng } from '../helpers/rng.ts'
 import { contentBlock } from '../helpers/signed-block.ts'
+
+test('slab: a new one has no slots, and its file is for the owner alone', async (t) => {
+  const path = await slabPath(t)
+  const slab = await openAt(t, path, 100)
+  assert.equal(slab.slots, 0)
+  const { size, mode } = await stat(path)
+  assert.equal(size, 0)
+  assert.equal(mode & 0o777, 0o600)
+})
 
 test('slab: slots are written and read whole, in any order, also after a reopen', async (t) => {
   const path = await slabPath(t)
   const slab = await openSlab(path, 4)
+  await slab.extend(4)
   for (const slot of [3, 0, 1]) await slab.write(slot, contentBlock(slot).block)
   await slab.sync()
   await slab.close()
-  const again = await openSlab(path, 4)
-  for (const slot of [0, 1, 3]) {
-    assert.deepEqual(await again.read(slot, (bytes) => bytes.slice()), contentBlock(slot).block)
-  }
-  assert.ok(await again.read(2, (bytes) => bytes.every((byte) => byte === 0)))
-  await again.close()
+  const again = await openAt(t, path, 4)
+  assert.equal(again.slots, 4)
+  for (const slot of [0, 1, 3])
+    assert.deepEqual(await bytesOf(again, slot), contentBlock(slot).block)
 })
 
-test('slab: many reads at once do not share bytes', async (t) => {
-  const slab = await openSlab(await slabPath(t), 50)
-  for (let slot = 0; slot < 50; slot++) await slab.write(slot, contentBlock(slot).block)
-  const reads = Array.from({ length: 50 }, (_, slot) =>
-    slab.read(slot, (bytes) => assert.deepEqual(bytes, contentBlock(slot).block)),
+test('slab: many reads and writes at once do not share bytes', async (t) => {
+  const slab = await openAt(t, await slabPath(t), 50)
+  await slab.extend(50)
+  const all = Array.from({ length: 50 }, (_, slot) => slot)
+  await Promise.all(all.map((slot) => slab.write(slot, contentBlock(slot).block)))
+  await Promise.all(
+    all.map((slot) =>
+      slab.read(slot, (bytes) => assert.deepEqual(bytes, contentBlock(slot).block)),
+    ),
   )
-  await Promise.all(reads)
-  await slab.close()
 })
 
-test('slab: is sparse, for the owner alone, and takes the size it is given', async (t) => {
+test('slab: what is appended takes its room on the disk, is random, and no two slots are alike', async (t) => {
   const path = await slabPath(t)
-  await (await openSlab(path, 1000)).close()
-  const { size, blocks, mode } = await stat(path)
-  assert.equal(size, 1000 * BLOCK_BYTES)
-  assert.ok(blocks * 512 < BLOCK_BYTES)
-  assert.equal(mode & 0o777, 0o600)
-  for (const slots of [10, 2000]) {
-    await (await openSlab(path, slots)).close()
-    assert.equal((await stat(path)).size, slots * BLOCK_BYTES)
-  }
+  const slab = await openAt(t, path, 200)
+  for (const count of [1, 31, 32, 33, 3]) await slab.extend(count)
+  assert.equal(slab.slots, 100)
+  await slab.sync()
+  const { size, blocks } = await stat(path)
+  assert.equal(size, 100 * BLOCK_BYTES)
+  assert.ok(blocks * 512 >= size, 'no holes')
+  const bytes = await readFile(path)
+  assert.ok(deflateRawSync(bytes).length >= bytes.length, 'cannot be compressed')
+  const starts = Array.from({ length: 100 }, (_, slot) =>
+    bytes.subarray(slot * BLOCK_BYTES, slot * BLOCK_BYTES + 16).toString('hex'),
+  )
+  assert.equal(new Set(starts).size, 100)
 })
 
-test('slab: a read beyond the end of the file rejects', async (t) => {
+test('slab: nothing is written beyond the end, and reads there reject', async (t) => {
   const path = await slabPath(t)
-  const slab = await openSlab(path, 2)
+  const slab = await openAt(t, path, 10)
+  await slab.extend(2)
+  await assert.rejects(slab.write(2, contentBlock(1).block), RangeError)
+  await assert.rejects(slab.read(2, () => {}))
+  assert.equal((await stat(path)).size, 2 * BLOCK_BYTES)
   await truncate(path, BLOCK_BYTES + 5)
-  await assert.rejects(slab.read(1, () => {}))
+  await assert.rejects(
+    slab.read(1, () => {}),
+    'cut behind its back',
+  )
+})
+
+test('slab: a torn last slot is cut off, and so is what is more than planned', async (t) => {
+  const path = await slabPath(t)
+  const slab = await openSlab(path, 10)
+  await slab.extend(8)
+  await slab.close()
+  await appendFile(path, new Uint8Array(BLOCK_BYTES - 1).fill(7))
+  assert.equal((await openAt(t, path, 10)).slots, 8)
+  assert.equal((await stat(path)).size, 8 * BLOCK_BYTES)
+  assert.equal((await openAt(t, path, 3)).slots, 3)
+  assert.equal((await stat(path)).size, 3 * BLOCK_BYTES)
+})
+
+test('slab: slots that a power cut left blank while it grew are filled again, others stay', async (t) => {
+  const path = await slabPath(t)
+  const slab = await openSlab(path, 10)
+  await slab.extend(8)
+  await slab.write(5, contentBlock(5).block)
+  await slab.close()
+  const before = await readFile(path)
+  const file = await open(path, 'r+')
+  await file.write(new Uint8Array(4096), 0, 4096, 6 * BLOCK_BYTES + 8192)
+  await file.write(new Uint8Array(BLOCK_BYTES), 0, BLOCK_BYTES, 7 * BLOCK_BYTES)
+  await file.close()
+  const again = await openAt(t, path, 10)
+  assert.equal(again.slots, 8)
+  const after = await readFile(path)
+  assert.deepEqual(after.subarray(0, 6 * BLOCK_BYTES), before.subarray(0, 6 * BLOCK_BYTES))
+  assert.ok(deflateRawSync(after.subarray(6 * BLOCK_BYTES)).length >= 2 * BLOCK_BYTES)
+})
+
+test('slab: cut to fewer slots it keeps the others, and grows again', async (t) => {
+  const path = await slabPath(t)
+  const slab = await openAt(t, path, 20)
+  await slab.extend(20)
+  await slab.write(4, contentBlock(4).block)
+  await slab.truncate(5)
+  assert.equal(slab.slots, 5)
+  assert.equal((await stat(path)).size, 5 * BLOCK_BYTES)
+  await slab.truncate(9)
+  assert.equal(slab.slots, 5, 'a cut never makes it longer')
+  await slab.extend(2)
+  assert.equal(slab.slots, 7)
+  assert.deepEqual(await bytesOf(slab, 4), contentBlock(4).block)
+})
+
+test('slab: a disk without room is an error, and leaves nothing behind', async () => {
+  const slab = await openSlab('/dev/full', 10)
+  await assert.rejects(slab.extend(3), { code: 'ENOSPC' })
+  assert.equal(slab.slots, 0)
   await slab.close()
 })
 
-test('slot table: takes every slot once, and none beyond', () => {
-  const table = emptyTable(50)
-  const taken = Array.from({ length: 50 }, () => table.take('cache')?.slot)
-  assert.equal(new Set(taken).size, 50)
-  assert.equal(table.take('cache'), undefined)
-  assert.deepEqual(table.used, { store: 0, cache: 50, outbox: 0 })
-  assert.equal(table.entries, 50)
+test('slab: an append that fails half-way leaves whole slots, and can be tried again', async (t) => {
+  const path = await slabPath(t)
+  // the kernel takes bytes up to the limit, then refuses, just as a disk that fills up
+  const script = fileURLToPath(new URL('../helpers/slab-extender.js', import.meta.url))
+  const limitKib = 40 * 32 + 17
+  const command = `ulimit -f ${limitKib}; exec "$0" "$1" "$2" 100`
+  const run = await promisify(execFile)('bash', ['-c', command, process.execPath, script, path])
+  assert.deepEqual(JSON.parse(run.stdout), { code: 'EFBIG', slots: 40 })
+  assert.equal((await stat(path)).size, 40 * BLOCK_BYTES)
+  const slab = await openAt(t, path, 100)
+  await slab.extend(60)
+  assert.equal(slab.slots, 100)
+  const bytes = await readFile(path)
+  assert.ok(deflateRawSync(bytes).length >= bytes.length)
 })
 
-test('slot table: a slot counts for the store before the cache before the outbox', () => {
-  const table = emptyTable(4)
-  const { slot } = table.take('outbox') as { slot: number }
-  assert.equal(table.useOf(slot), 'outbox')
-  for (let home = 0; home < 3; home++) table.reference(slot, 'cache')
-  assert.equal(table.useOf(slot), 'cache')
-  for (let home = 0; home < 4; home++) table.reference(slot, 'store')
-  assert.equal(table.useOf(slot), 'store')
-  assert.deepEqual([table.count(slot, 'store'), table.count(slot, 'cache')], [4, 3])
-  assert.deepEqual(table.used, { store: 1, cache: 0, outbox: 0 })
-  table.releaseAreas(slot)
-  assert.deepEqual(table.used, { store: 0, cache: 0, outbox: 1 })
-  assert.equal(table.entries, 0)
-  table.release(slot, 'outbox')
-  assert.equal(table.useOf(slot), undefined)
-})
-
-test('slot table: a freed slot makes what named it stale', () => {
-  const table = emptyTable(1)
-  const first = table.take('store') as { slot: number; generation: number }
-  assert.equal(table.isCurrent(first), true)
-  table.release(first.slot, 'store')
-  assert.equal(table.isCurrent(first), false)
-  const second = table.take('store') as { slot: number; generation: number }
-  assert.equal(table.isCurrent(second), true)
-  assert.equal(table.isCurrent(first), false)
-  assert.equal(table.isCurrent({ slot: 9, generation: 0 }), false)
-})
-
-test('slot table: what is freed after the commit is not taken before', () => {
-  const table = emptyTable(1)
-  table.release(table.take('store')?.slot as number, 'store', 'after-commit')
-  assert.equal(table.take('store'), undefined)
-  const limbo = table.takeLimbo()
-  assert.equal(table.hasLimbo, true, 'a commit is about to free it')
-  table.keepLimbo(limbo)
-  assert.equal(table.hasLimbo, true)
-  table.free(table.takeLimbo())
-  assert.equal(table.hasLimbo, false)
-  assert.notEqual(table.take('store'), undefined)
-})
-
-test('slot table: entries of another generation, or of no slot, are void', () => {
-  const table = new SlotTable(4, createSeededRng(1))
-  assert.equal(table.restore({ slot: 2, generation: 9 }, 'store'), true)
-  assert.equal(table.restore({ slot: 2, generation: 9 }, 'outbox'), true)
-  assert.equal(table.restore({ slot: 2, generation: 8 }, 'cache'), false)
-  assert.equal(table.restore({ slot: 4, generation: 9 }, 'cache'), false)
-  table.finishRestore()
-  const taken = [table.take('cache'), table.take('cache'), table.take('cache')]
-  assert.equal(taken.map((tenure) => tenure?.slot).includes(2), false)
-  assert.equal(table.take('cache'), undefined)
-})
-
-test('quota: slots and reserve never exceed what was lent, at any size', () => {
-  for (const storeBytes of [
-    MIN_STORE_BYTES,
-    256 * 2 ** 20,
-    2 ** 31 - 1,
-    2 ** 31,
-    MAX_STORE_BYTES,
-  ]) {
-    const plan = planOf(storeBytes)
-    const rest = storeBytes - plan.slots * BLOCK_BYTES - plan.indexBytes
-    assert.ok(rest >= 3 * 2 ** 20, `${rest} bytes for keys and other files`)
-    assert.ok(plan.slots >= 1000 && plan.slots < 2 ** 32)
+test('slab: closing waits for what is under way, and later calls reject', async (t) => {
+  const path = await slabPath(t)
+  const slab = await openSlab(path, 40)
+  await slab.extend(40)
+  const writes = Array.from({ length: 40 }, (_, slot) => slab.write(slot, contentBlock(slot).block))
+  const closing = slab.close()
+  await Promise.all(writes)
+  await closing
+  await assert.rejects(slab.write(0, contentBlock(9).block))
+  await assert.rejects(slab.read(0, () => {}))
+  const again = await openAt(t, path, 40)
+  for (let slot = 0; slot < 40; slot++) {
+    assert.deepEqual(await bytesOf(again, slot), contentBlock(slot).block)
   }
-  assert.equal(planOf(2 ** 20).slots, 0)
 })
 
-test('quota: 70 % store, 30 % cache, the outbox at most half of it', () => {
-  assert.deepEqual(sharesOf(100), {
-    slots: 100,
-    storeSlots: 70,
-    cacheSlots: 30,
-    outboxBlocks: 15,
-    maxEntries: 200,
-  })
-  assert.equal(sharesOf(2 ** 28).outboxBlocks, 262_144)
-  assert.equal(sharesOf(1).storeSlots, 1)
+test('slab: a file that is no multiple of a slot and smaller than one has no slots', async (t) => {
+  const path = await slabPath(t)
+  await writeFile(path, 'short')
+  assert.equal((await openAt(t, path, 5)).slots, 0)
+  assert.equal((await stat(path)).size, 0)
 })
 
-function emptyTable(slots: number): SlotTable {
-  const table = new SlotTable(slots, createSeededRng(slots))
-  table.finishRestore()
-  return table
+async function openAt(t: TestContext, path: string, slots: number): Promise<Slab> {
+  const slab = await openSlab(path, slots)
+  t.after(() => slab.close())
+  return slab
+}
+
+function bytesOf(slab: Slab, slot: number): Promise<Uint8Array> {
+  return slab.read(slot, (bytes) => Uint8Array.from(bytes))
 }
 
 async function slabPath(t: TestContext): Promise<string> {
