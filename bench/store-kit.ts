@@ -2,7 +2,7 @@
  * What the parts of the store benchmark share: temporary folders, blocks, work in flight, rows.
  * @module
  */
-import { rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -115,6 +115,29 @@ export function timeCalls(count: number, call: (number: number) => unknown): num
   const startMs = performance.now()
   for (let number = 0; number < count; number++) call(number)
   return ((performance.now() - startMs) * 1000) / count
+}
+
+/**
+ * The returned function says which part of all processors' time others have used since: the kernel's
+ * own work for us included. NaN where there is no /proc.
+ */
+export function watchOthers(): () => number {
+  const before = processorMs()
+  return () => {
+    const after = processorMs()
+    return (after.busy - before.busy - (after.own - before.own)) / (after.all - before.all)
+  }
+}
+
+function processorMs(): { own: number; busy: number; all: number } {
+  const { user, system } = process.cpuUsage()
+  const own = (user + system) / 1000
+  if (!existsSync('/proc/stat')) return { own, busy: Number.NaN, all: Number.NaN }
+  const [line = ''] = readFileSync('/proc/stat', 'latin1').split('\n')
+  // user, nice, system, idle, waiting for disk, interrupts (2), stolen; in 10 ms
+  const ticks = line.split(/\s+/).slice(1, 9).map(Number)
+  const all = ticks.reduce((sum, each) => sum + each, 0) * 10
+  return { own, busy: all - ((ticks[3] ?? 0) + (ticks[4] ?? 0)) * 10, all }
 }
 
 export interface Row {

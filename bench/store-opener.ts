@@ -34,6 +34,8 @@ export interface Opened {
   readonly arrayBytes: number
   readonly peakRssBytes: number
   readonly slots: number
+  /** Blocks that the store says it has; of the index alone its entries. */
+  readonly blocks: number
   readonly closeMs: number
 }
 
@@ -80,6 +82,7 @@ async function openAndRead(folder: string, mode: OpenMode): Promise<Opened> {
     rebuiltMs,
     reads,
     slots,
+    blocks: pair.blocks.status().blocks,
     closeMs,
     ...(await growth(before, after)),
   }
@@ -121,7 +124,8 @@ async function passOverIndex(folder: string): Promise<Opened> {
     firstCondition: 'ok',
     rebuiltMs,
     reads: { count: 0, medianMs: 0, worstMs: 0 },
-    slots: entries,
+    slots: plan.slots,
+    blocks: entries,
     closeMs: 0,
     ...(await growth(before, after)),
   }

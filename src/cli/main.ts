@@ -33,6 +33,9 @@ process.once('disconnect', () => {
 const { stdout, stderr, stdin } = process
 const env = { ...process.env }
 delete process.env[PASSPHRASE_VARIABLE] // no child shall have it
+// What a node makes is for its owner alone, RocksDB's files too, which take no mode. `get` makes files
+// for the person, who has a umask of their own.
+if (process.argv[2] !== 'get') process.umask(0o077)
 for (const stream of [stdout, stderr]) stream.on('error', () => {}) // `run` has judged it
 const exit = await run(process.argv.slice(2), {
   stdout,

@@ -13,9 +13,10 @@ export const panicCommand: Command = {
   name: 'panic',
   summary: 'Destroy the store for good, its key first',
   details: [
-    'Overwrites and removes store.key, then everything else in the data directory but the publisher',
-    'keys. Works whether the node runs or not, without its passphrase; a running one ends. Nothing',
-    'brings the store back. What SSDs, snapshots and backups may keep: docs/operations.md.',
+    'Overwrites and removes store.key, then the other files of the node in the data directory but the',
+    'publisher keys; what is not of a node stays. Works whether the node runs or not, without its',
+    'passphrase; a running one ends. One that a service manager starts again makes a new store: stop the',
+    'service first. What SSDs, snapshots and backups may keep: docs/operations.md.',
   ],
   operands: [],
   options: {
@@ -66,6 +67,8 @@ function textOf({ name, outcome, reason }: PanicStep): string {
       return `${oneLine(name)} is removed${why}`
     case 'failed':
       return `${oneLine(name)} could not be destroyed${why}`
+    case 'left':
+      return `${oneLine(name)} is left${why}`
     case 'in-use':
       return 'a node still has the folder open: end it, then run this again'
   }

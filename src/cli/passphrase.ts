@@ -6,13 +6,20 @@
 import { createReadStream } from 'node:fs'
 import { addAbortSignal } from 'node:stream'
 import type { Arguments, OptionSpec } from './command.ts'
-import { CommandError } from './failures.ts'
+import { CommandError, systemCode } from './failures.ts'
 import type { Io } from './io.ts'
 import { askSecret } from './terminal-input.ts'
 
 export const PASSPHRASE_VARIABLE = 'SHOAL_PASSPHRASE'
 /** Longest passphrase, bytes of UTF-8. */
 const MAX_PASSPHRASE_BYTES = 1024
+
+/** Why a file cannot be read, by what the system says. */
+const WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'a folder is no passphrase',
+  EACCES: 'you may not read it',
+}
 
 export const PASSPHRASE_FILE_OPTION: OptionSpec = {
   type: 'string',
@@ -40,7 +47,11 @@ export async function readPassphraseFile(file: string, { signal }: Io): Promise<
       if (bytes > MAX_PASSPHRASE_BYTES + 2 || part.includes('\n')) break
     }
   } catch (error) {
-    throw signal.aborted ? signal.reason : error
+    if (signal.aborted) throw signal.reason
+    const code = systemCode(error)
+    throw code === undefined
+      ? error
+      : new CommandError(`${file}: ${WORDS[code] ?? 'cannot be read'} (${code})`)
   }
   const [line = ''] = decoded(Buffer.concat(parts), file).split(/\r?\n/)
   return checked(line, file)

@@ -100,7 +100,9 @@ async function start(given: Arguments, io: Io): Promise<number> {
       await gateway.close()
     }
   } finally {
-    await node.close()
+    await node.close().catch((error: unknown) => {
+      throw withFolder(error, settings.dataDir)
+    })
   }
   return EXIT_DONE
 }

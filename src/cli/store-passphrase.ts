@@ -3,6 +3,7 @@
  * data directory, whether its node runs or not.
  * @module
  */
+import { existsSync } from 'node:fs'
 import type { Arguments } from './command.ts'
 import { dataDirOf } from './data-dir.ts'
 import { CommandError, UsageError, withFolder } from './failures.ts'
@@ -32,6 +33,7 @@ async function changeKey(dataDir: string, given: Arguments, io: Io): Promise<voi
   }
   // Loaded here, so that the other commands start without sodium.
   const { changePassphrase, isProtected } = await import('../store-admin.ts')
+  if (!existsSync(dataDir)) throw new CommandError(`${dataDir}: there is no such folder`)
   const hasOne = await isProtected(dataDir)
   if (isRemoval && !hasOne) throw new CommandError(`${dataDir}: store.key has no passphrase`)
   const before = hasOne ? await oldPassphrase(given, io) : undefined

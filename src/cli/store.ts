@@ -37,7 +37,8 @@ export const storeCommand: Command = {
   details: [
     '  stats         what is in it, what it answered and dropped, how fast it is',
     '  check         verify every block now; what is damaged is freed. Prints how many',
-    '  resize SIZE   another ceiling while the node runs and for later starts, such as 50GiB',
+    '  resize SIZE   another ceiling while the node runs and for later starts, such as 50GiB; a start',
+    '                with --store-size goes back to that one: change it there, too',
     '  passphrase    set, change or take away the passphrase of store.key in --data-dir; asks at a',
     '                terminal, and works whether the node runs or not',
   ],

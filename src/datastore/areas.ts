@@ -16,6 +16,8 @@ import type { Area, EvictionReason, PositionRange } from './store.ts'
 const LINK_PART = 16
 /** Draws for a slot of one link: it has more than one in 16 of the store's. */
 const LINK_DRAWS = 256
+/** Slots in a row that are looked at where the draws found none: one turn must not take long. */
+const LINK_STEPS = 4096
 
 /** What room is asked for: a slot, or one more index entry of a slot that is there. */
 export type RoomFor = SlotUse | 'entry'
@@ -95,10 +97,15 @@ export class Areas {
 
   /** Frees one slot for `use`; where it is entries that are too many, of the area that is fuller. */
   evictFor(use: RoomFor): boolean {
-    const { used, entries } = this.#table
-    const { storeSlots, cacheSlots, maxEntries } = this.#shares
-    const isShortOfEntries = use !== 'outbox' && entries >= maxEntries
-    if (!isShortOfEntries) return this.evict(use === 'store' ? 'store' : 'cache')
+    const isShortOfEntries = use !== 'outbox' && this.#table.entries >= this.#shares.maxEntries
+    if (isShortOfEntries) return this.evictFuller()
+    return this.evict(use === 'store' ? 'store' : 'cache')
+  }
+
+  /** Frees one slot of the area that has more of its share; of the other one where none may go. */
+  evictFuller(): boolean {
+    const { used } = this.#table
+    const { storeSlots, cacheSlots } = this.#shares
     const isStoreFuller = used.store / storeSlots > used.cache / Math.max(1, cacheSlots)
     const [first, second] = isStoreFuller ? FULLER.store : FULLER.cache
     return this.evict(first) || this.evict(second)
@@ -224,7 +231,7 @@ export class Areas {
       if (isWanted(slot)) return slot
     }
     const start = this.#rng.below(extent)
-    for (let step = 0; step < extent; step++) {
+    for (let step = 0; step < Math.min(LINK_STEPS, extent); step++) {
       const slot = (start + step) % extent
       if (isWanted(slot)) return slot
     }

@@ -17,6 +17,8 @@ const SMALL_PART = 10
 const LINK_PART = 1 / 8
 /** Slots looked at for one of a link: it has one in 27 or more. */
 const LINK_STEPS = 4096
+/** Slots asked for again that one eviction passes by: then it takes the next, or the turn gets long. */
+const MAX_SPARED = 4096
 /** A ring place in which no slot stands. */
 const EMPTY = 0xffffffff
 /** The lower bits of a small slot's mark: its place in the ring. */
@@ -94,7 +96,8 @@ export class CacheOrder {
   /** The slot that goes, which the caller then clears; undefined: all are held. */
   choose(): CacheVictim | undefined {
     const { used } = this.#table
-    while (this.#smallCount >= smallPart(used.cache)) {
+    for (let spared = 0; spared < MAX_SPARED; spared++) {
+      if (this.#smallCount < smallPart(used.cache)) break
       const slot = this.#oldest()
       if (slot === undefined) break
       const victim = this.#judge(slot)
@@ -199,11 +202,12 @@ export class CacheOrder {
   #coldest(): number | undefined {
     const { extent, used } = this.#table
     if (used.cache <= this.#smallCount) return undefined
+    let spared = 0
     for (let step = 0; step < 2 * extent; step++) {
       const slot = this.#hand % extent
       this.#hand = slot + 1
       if (!this.#isMain(slot) || this.#table.isHeld(slot)) continue
-      if (!this.#table.isVisited(slot)) return slot
+      if (!this.#table.isVisited(slot) || ++spared > MAX_SPARED) return slot
       this.#table.setVisited(slot, false)
     }
     return undefined

@@ -7,14 +7,15 @@ import { rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { ShoalError } from '../errors.ts'
+import { BLOCK_BYTES } from '../keys/block.ts'
 import { deriveSealKeys } from '../keys/seal.ts'
 import type { SealKeys } from '../keys/seal.ts'
 import { makeFolder } from '../make-folder.ts'
 import type { Logger } from '../runtime.ts'
 import { DiskCondition } from './disk-condition.ts'
-import { checkSpace } from './disk-space.ts'
+import { checkSpace, formatSize } from './disk-space.ts'
 import { insertKey } from './keyspace.ts'
-import { planOf } from './quota.ts'
+import { leastBytesFor, planOf } from './quota.ts'
 import type { DiskPlan } from './quota.ts'
 import { EMPTY_RECORD, decodeRecord, encodeRecord } from './record.ts'
 import { openRocksIndex } from './rocks-index.ts'
@@ -22,14 +23,17 @@ import type { Index, ResizableIndex } from './rocks-index.ts'
 import { damagedIndex, isDamagedIndex } from './rocks-open.ts'
 import { openSlab } from './slab.ts'
 import type { Slab } from './slab.ts'
-import { toStoreError } from './store-error.ts'
-import { FORMAT, damagedHeader, readHeader, writeHeader } from './store-header.ts'
+import { STATE_FILE } from './state-file.ts'
+import { inTheWay, toStoreError } from './store-error.ts'
+import { FORMAT, HEADER_FILE, damagedHeader, readHeader, writeHeader } from './store-header.ts'
 import type { StoreHeader } from './store-header.ts'
 import { KEY_FILE, checkKeyFile, createKeyFile, loadSecret } from './store-key.ts'
-import { DRAFT, eraseFile, fileAt, syncFolder } from './whole-file.ts'
+import { DRAFT, discard, fileAt, syncFolder } from './whole-file.ts'
 
 export const SLAB_FILE = 'slab'
 export const INDEX_FOLDER = 'index'
+/** Somewhat more than 64 TiB of them: the largest quota that a node takes. */
+const MAX_SLOTS = 2 ** 31
 
 export interface DataDirOptions {
   /** The quota of a new directory; undefined: `defaultBytes`. One that exists keeps its own. */
@@ -80,12 +84,9 @@ async function openFound(folder: string, options: DataDirOptions): Promise<DataD
   const found = await diagnose(folder)
   const storeBytes = found.header?.storeBytes ?? options.storeBytes ?? options.defaultBytes
   const plan = planOf(storeBytes)
-  if (plan.slots < 1) {
-    if (found.header !== undefined) throw damagedHeader()
-    throw new ShoalError('E_OPTION', 'storeBytes: too small for a single block')
-  }
+  if (plan.slots < 1) throw new ShoalError('E_OPTION', 'storeBytes: too small for a single block')
   await prepare(folder)
-  if (found.header === undefined) await checkSpace(folder, storeBytes)
+  if (found.header === undefined) await checkSpace(folder, storeBytes, '--store-size')
   const condition = new DiskCondition(options.logger)
   // the lock of the index is the lock of the directory: nothing else is changed before it is held
   const index = await openIndex({ folder, plan, condition }, found)
@@ -109,7 +110,7 @@ async function openParts(parts: Parts, found: Found, options: DataDirOptions): P
   if (isNew && length > 1) throw withoutHeader()
   const isEmpty = length === 0
   if (isEmpty && parts.condition.current !== 'ok') throw damagedIndex()
-  await eraseFile(join(folder, KEY_FILE + DRAFT)) // it may hold the secret without its passphrase
+  await discard(join(folder, KEY_FILE + DRAFT)) // it may hold the secret without its passphrase
   const keys = await loadKeys(folder, isNew, options.passphrase)
   if (isEmpty) await writeMeta(keys, index)
   else await checkMeta(keys, parts)
@@ -130,19 +131,45 @@ async function openParts(parts: Parts, found: Found, options: DataDirOptions): P
 
 /** Refuses what a user has to look at. Reads only, and may run beside a node that has the directory. */
 async function diagnose(folder: string): Promise<Found> {
-  const slabBytes = await sizeOfSlab(join(folder, SLAB_FILE))
+  const slab = join(folder, SLAB_FILE)
+  const slabBytes = await sizeOfSlab(slab)
   const header = await readHeader(folder) // after the slab: whoever fills a slab wrote it before
-  if (header !== undefined) await checkKeyFile(folder)
+  if (header !== undefined) {
+    // the smaller of two looks, for it may be growing or be cut at this moment
+    checkSize(header, Math.min(slabBytes ?? 0, (await sizeOfSlab(slab)) ?? 0))
+    await checkKeyFile(folder)
+  }
   // nothing is put into a slab before the header is there: this one is of a format without it
   else if (slabBytes !== undefined && slabBytes > 0) throw withoutHeader()
+  const state = await fileAt(join(folder, STATE_FILE))
+  if (state?.isFolder === true) throw inTheWay(STATE_FILE)
   return { header, hasSlab: slabBytes !== undefined }
+}
+
+/** A size that somebody mistyped must cost no blocks: what is beyond it would be cut off. */
+function checkSize({ storeBytes }: StoreHeader, slabBytes: number): void {
+  const { slots } = planOf(storeBytes)
+  if (slots < 1) throw damagedHeader()
+  const words = `${HEADER_FILE} has a storeBytes of ${storeBytes}`
+  if (slots > MAX_SLOTS) {
+    const message = `${words}, which no store can have: write the size of this one into it`
+    throw new ShoalError('E_STORE_IO', message)
+  }
+  const filled = Math.floor(slabBytes / BLOCK_BYTES)
+  if (filled <= slots) return
+  const least = `write at least ${leastBytesFor(filled)} into it`
+  throw new ShoalError(
+    'E_STORE_IO',
+    `${words}, and the slab has ${formatSize(slabBytes)}: ${least}`,
+  )
 }
 
 /** Behind a link, too: it may lie on another disk. undefined: there is none. */
 async function sizeOfSlab(path: string): Promise<number | undefined> {
   try {
     const found = await stat(path)
-    return found.isFile() ? found.size : 0
+    if (!found.isFile()) throw inTheWay(SLAB_FILE)
+    return found.size
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error

@@ -7,15 +7,18 @@ import type { Address, Block } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
 import type { DiskCore, Held, SlotContent } from './disk-core.ts'
 import {
+  HOMES,
   findEntries,
+  isBlock,
   isCurrent,
   isSameTenure,
   isStillHeld,
   readHeld,
   readSlot,
 } from './disk-core.ts'
+import { vouchFor } from './disk-mend.ts'
 import { statusOf } from './disk-status.ts'
-import { giveBack, waitForCommit, withRoomBeside, writeSlot } from './disk-write.ts'
+import { waitForCommit, withRoomBeside, writeSlot } from './disk-write.ts'
 import { walkStore } from './disk-walk.ts'
 import { checkRange } from './eviction.ts'
 import { entryKey, fingerprintOf } from './keyspace.ts'
@@ -38,6 +41,8 @@ import type {
 
 /** Reads that may lose their slot to a replacement before one keeps others off the address. */
 const FREE_TRIES = 2
+/** And all in all: then the slot can only be lost to an eviction, or to a resize that moves it. */
+const MAX_TRIES = 8
 
 export class DiskBlocks implements BlockStore {
   readonly #core: DiskCore
@@ -102,37 +107,41 @@ export class DiskBlocks implements BlockStore {
 
   async #get(address: Address, options: GetOptions | undefined): Promise<StoredBlock | undefined> {
     const { lock } = this.#core
-    for (let tries = 0; tries < FREE_TRIES; tries++) {
-      const found = await this.#read(address, options)
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const hasLock = tries >= FREE_TRIES
+      const read = (): Promise<StoredBlock | undefined | 'again'> =>
+        this.#read(address, options, hasLock)
+      const found = await (hasLock ? lock.runAlways(mapKey(address), read) : read())
       if (found !== 'again') return found
     }
-    const found = await lock.runAlways(mapKey(address), () => this.#read(address, options, true))
-    return found === 'again' ? undefined : found
+    return undefined
   }
 
   /** `again`: something was found that did not open; what is damaged has been dropped. */
   async #read(
     address: Address,
     options: GetOptions | undefined,
-    hasLock = false,
+    hasLock: boolean,
   ): Promise<StoredBlock | undefined | 'again'> {
     const entries = await findEntries(this.#core, address)
     options?.signal?.throwIfAborted()
+    let isReadable = true // else the disk may answer again later
     for (const { record } of entries) {
-      const block = await readSlot(this.#core, address, record)
+      const read = await readSlot(this.#core, address, record)
       options?.signal?.throwIfAborted()
-      if (block !== undefined) return this.#found(block, record, options?.link)
+      if (isBlock(read)) return this.#found(read, record, options?.link)
+      if (read === 'unreadable') isReadable = false
     }
     const [entry] = entries
     if (entry === undefined || !this.#core.isRebuilt) return undefined
-    await this.#unread(address, entry.record, hasLock)
-    return 'again'
+    if (!isCurrent(this.#core, entry.record)) return 'again'
+    return isReadable ? this.#unread(address, entry.record, hasLock) : undefined
   }
 
-  async #unread(address: Address, record: IndexRecord, hasLock: boolean): Promise<void> {
-    if (!isCurrent(this.#core, record)) return
+  async #unread(address: Address, record: IndexRecord, hasLock: boolean): Promise<'again'> {
     const drop = (): Promise<void> => this.#dropUnreadable(address, record)
     await (hasLock ? drop() : this.#core.lock.runAlways(mapKey(address), drop))
+    return 'again'
   }
 
   #found(block: Block, record: IndexRecord, link: number | undefined): StoredBlock {
@@ -146,8 +155,10 @@ export class DiskBlocks implements BlockStore {
     const { lock } = this.#core
     if (!this.#core.isRebuilt) return 'refused'
     try {
-      await waitForCommit(this.#core, request.signal)
-      return await lock.run(mapKey(request.address), () => this.#put(request))
+      return await lock.run(mapKey(request.address), async () => {
+        await waitForCommit(this.#core, request.signal) // with the lock: those who wait are counted
+        return this.#put(request)
+      })
     } catch (error) {
       request.signal?.throwIfAborted()
       if (!isDiskError(error)) throw error
@@ -158,27 +169,54 @@ export class DiskBlocks implements BlockStore {
   async #put(request: PutRequest): Promise<PutResult> {
     const { address, block, signal } = request
     const isSigned = equals(signedAddress(block.subarray(0, 32)), address)
-    for (;;) {
+    for (let isMended = false; ;) {
       signal?.throwIfAborted()
       // a signed block waiting in the outbox is nobody's business until it is pushed (threat model)
       const held = await readHeld(this.#core, address, !isSigned)
       signal?.throwIfAborted()
       if (held === undefined) return this.#putNew(request, isSigned)
-      const order = isSigned ? await this.#compare(request, held) : 'same'
-      if (order === 'older') return 'older'
-      const result = await (order === 'newer'
-        ? this.#replace(request, held)
-        : this.#addHome(request, held))
-      if (result !== 'gone') return result
+      const result = await (isSigned
+        ? this.#putSigned(request, held)
+        : this.#putContent(request, held, isMended))
+      if (result === 'mended') isMended = true
+      else if (result !== 'gone') return result
     }
   }
 
-  /** How a signed block stands to the one held. An unreadable one is always replaced. */
-  async #compare({ address, block }: PutRequest, held: Held): Promise<'newer' | 'same' | 'older'> {
+  /** `isMended`: the slot has just been written. */
+  async #putContent(
+    request: PutRequest,
+    held: Held,
+    isMended: boolean,
+  ): Promise<PutResult | 'gone' | 'mended'> {
+    const state = isMended ? 'whole' : await vouchFor(this.#core, request, held)
+    if (state === 'none') return 'refused'
+    if (state !== 'whole') return state
+    const result = await this.#addHome(request, held)
+    return isMended && result === 'known' ? 'stored' : result
+  }
+
+  async #putSigned(request: PutRequest, held: Held): Promise<PutResult | 'gone'> {
+    const order = await this.#compare(request, held)
+    if (order === 'newer') return this.#replace(request, held)
+    return order === 'same' ? this.#addHome(request, held) : order
+  }
+
+  /** How a signed block stands to the one held. One that does not open is always replaced. */
+  async #compare(
+    { address, block }: PutRequest,
+    held: Held,
+  ): Promise<'newer' | 'same' | 'older' | 'refused' | 'gone'> {
     const difference = sequenceOf(block) - (held.sequence ?? 0)
-    if (difference !== 0) return difference > 0 ? 'newer' : 'older'
+    if (difference > 0) return 'newer'
     const other = await readSlot(this.#core, address, held)
-    if (other === undefined) return 'newer'
+    if (!isStillHeld(this.#core, held)) return 'gone'
+    if (other === 'unreadable') return 'refused' // it may be the newer one, once the disk answers again
+    if (other === 'damaged') {
+      this.#core.meter.verifyFailed()
+      return 'newer'
+    }
+    if (difference < 0) return 'older'
     if (equals(block, other)) return 'same'
     return supersedes(block, other) ? 'newer' : 'older'
   }
@@ -186,11 +224,19 @@ export class DiskBlocks implements BlockStore {
   async #putNew(request: PutRequest, isSigned: boolean): Promise<PutResult> {
     const content = await writeSlot(this.#core, request.area, request)
     if (content === undefined) return 'refused'
-    const { table } = this.#core
+    this.#enterNew(request, content, isSigned)
+    this.#core.table.letGo(content.slot)
+    return 'stored'
+  }
+
+  #enterNew(request: PutRequest, content: SlotContent, isSigned: boolean): void {
+    const { group, keys, table } = this.#core
+    if (isSigned) {
+      // a crash might bring back what was evicted: an older edition must not come with it
+      for (const home of HOMES) group.delete(entryKey(keys, request.address, home))
+    }
     this.#enter(request, content, isSigned ? sequenceOf(request.block) : undefined)
     table.addEntry(content.slot)
-    table.letGo(content.slot)
-    return 'stored'
   }
 
   /** The block is here, under another home, in another area, or in the outbox alone. */
@@ -204,6 +250,7 @@ export class DiskBlocks implements BlockStore {
     if (before === area || before === 'store') return isHere() ? 'known' : 'gone'
     const isNewEntry = before === undefined
     const act = (): PutResult => {
+      if (use === undefined) for (const key of held.left) this.#core.group.delete(key)
       this.#enter(request, held, held.sequence, staysInArea)
       if (isNewEntry) table.addEntry(held.slot)
       return 'stored'
@@ -224,12 +271,9 @@ export class DiskBlocks implements BlockStore {
     const isHere = isStillHeld(this.#core, held)
     if (isHere) this.#flip(request, held, content)
     else if (use !== request.area) {
-      giveBack(this.#core, use, content.slot)
+      table.giveBack(content.slot)
       return 'gone'
-    } else {
-      this.#enter(request, content, sequenceOf(request.block))
-      table.addEntry(content.slot)
-    }
+    } else this.#enterNew(request, content, true)
     table.letGo(content.slot)
     return 'stored'
   }
@@ -276,7 +320,7 @@ export class DiskBlocks implements BlockStore {
     const { group, areas, meter, table } = this.#core
     const held = await readHeld(this.#core, address, false)
     if (held === undefined || !isSameTenure(held, tenure)) return
-    if ((await readSlot(this.#core, address, held)) !== undefined) return
+    if ((await readSlot(this.#core, address, held)) !== 'damaged') return
     if (!table.isCurrent(held, 'area')) return
     meter.verifyFailed()
     areas.leave(held.slot)

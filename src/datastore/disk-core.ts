@@ -78,9 +78,17 @@ export interface FoundEntry {
 export interface Held extends SlotContent {
   readonly sequence: number | undefined
   readonly homes: readonly (FoundEntry | undefined)[]
+  /**
+   * Keys of entries that eviction left behind when it took a pinned slot from its area. They name the slot as it
+   * is: who lets it enter an area again deletes them in that turn, or they would hold again.
+   */
+  readonly left: readonly IndexKey[]
 }
 
-const HOMES: readonly Home[] = [0, 1, 2]
+/** What came of reading a slot: `damaged`, it does not open; `unreadable`, the disk does not tell. */
+export type SlotRead = Block | 'damaged' | 'unreadable'
+
+export const HOMES: readonly Home[] = [0, 1, 2]
 
 /** Records of `keys` as they are now, stale ones included; one trip to the disk at most. */
 export async function readRecords(
@@ -101,6 +109,33 @@ export async function readRecords(
   })
 }
 
+/**
+ * Records of `keys` that hold in store or cache, or in the outbox; the others are undefined. What was
+ * replaced or moved while the disk was asked is read again: it has been here all the time.
+ */
+async function readCurrent(core: DiskCore, keys: readonly IndexKey[]): Promise<CurrentRecords> {
+  for (;;) {
+    const { moves } = core.table
+    const all = await readRecords(core, keys)
+    const holding = all.map((record) => {
+      return record !== undefined && isHolding(core, record) ? record : undefined
+    })
+    const isStale = holding.some((record, i) => record === undefined && all[i] !== undefined)
+    if (!isStale || core.table.moves === moves) return { all, holding }
+  }
+}
+
+interface CurrentRecords {
+  /** Stale ones included. */
+  readonly all: readonly (IndexRecord | undefined)[]
+  readonly holding: readonly (IndexRecord | undefined)[]
+}
+
+/** Whether an entry of store, cache or outbox holds. */
+export function isHolding(core: DiskCore, record: IndexRecord): boolean {
+  return record.area === 'outbox' ? core.table.isCurrent(record, 'outbox') : isCurrent(core, record)
+}
+
 async function readValues(
   { index }: DiskCore,
   keys: readonly IndexKey[],
@@ -112,10 +147,16 @@ async function readValues(
   }
 }
 
-/** Whether an entry of store or cache holds; while memory does not know the slots, all do. */
-export function isCurrent(core: DiskCore, record: IndexRecord): boolean {
+/**
+ * Whether an entry of store or cache holds; while memory does not know the slots, all do. A slot that the
+ * outbox pinned keeps its generation when it leaves the store, and so its old entries come back with it: they
+ * are right about the block, though not about the area.
+ */
+export function isCurrent({ isRebuilt, table }: DiskCore, record: IndexRecord): boolean {
   if (record.area !== 'store' && record.area !== 'cache') return false
-  return !core.isRebuilt || core.table.isCurrent(record, 'area')
+  if (!isRebuilt) return true
+  if (!table.isCurrent(record, 'area')) return false
+  return record.area === 'cache' || table.areaOf(record.slot) === 'store'
 }
 
 /**
@@ -129,8 +170,8 @@ export async function findEntries(
   const found: FoundEntry[] = []
   for (const home of HOMES) {
     const key = entryKey(core.keys, address, home)
-    const [record] = await readRecords(core, [key])
-    if (record === undefined || !isCurrent(core, record)) continue
+    const [record] = (await readCurrent(core, [key])).holding
+    if (record === undefined) continue
     found.push({ key, record })
     if (core.isRebuilt && record.sequence === undefined) break
   }
@@ -149,19 +190,23 @@ export async function readHeld(
   const keys: IndexKey[] = HOMES.map((home) => entryKey(core.keys, address, home))
   const holder = shared ? core.ledger.holder(address) : undefined
   if (holder !== undefined) keys.push(outboxKey(core.keys, holder, address))
-  const records = await readRecords(core, keys)
-  const found = keys.flatMap((key, i) => {
-    const record = records[i]
-    return record === undefined || !isCurrent(core, record) ? [] : [{ key, record }]
+  const { all, holding } = await readCurrent(core, keys)
+  const found = HOMES.flatMap((home): FoundEntry[] => {
+    const [key, record] = [keys[home], holding[home]]
+    return key === undefined || record === undefined ? [] : [{ key, record }]
   })
-  const pinned = records[HOMES.length]
-  const isPinned = pinned !== undefined && core.table.isCurrent(pinned, 'outbox')
-  const entries = settle(core, found, isPinned ? pinned : undefined)
-  const best = entries[0]?.record ?? (isPinned ? pinned : undefined)
+  const pinned = holding[HOMES.length]
+  const entries = settle(core, found, pinned)
+  const best = entries[0]?.record ?? pinned
   if (best === undefined) return undefined
   const { slot, generation, checksum, nonce, tag, sequence } = best
   const homes = HOMES.map((home) => entries.find(({ record }) => record.homes === home))
-  return { slot, generation, checksum, nonce, tag, sequence, homes }
+  const left = HOMES.flatMap((home): IndexKey[] => {
+    const [key, record] = [keys[home], all[home]]
+    const isLeft = record !== undefined && homes[home] === undefined && isSameTenure(record, best)
+    return key !== undefined && isLeft ? [key] : []
+  })
+  return { slot, generation, checksum, nonce, tag, sequence, homes, left }
 }
 
 /** Whether what was read is still so. */
@@ -196,17 +241,22 @@ export function isSameTenure(a: SlotTenure, b: SlotTenure): boolean {
   return a.slot === b.slot && a.generation === b.generation
 }
 
-/** The block in a slot; undefined where it does not open or cannot be read. */
+/** The block in a slot. Rejects never: a bad sector must not end what goes on without it. */
 export async function readSlot(
   core: DiskCore,
   address: Address,
   content: SlotTenure & SlotSeal,
-): Promise<Block | undefined> {
+): Promise<SlotRead> {
   try {
-    return await core.slab.read(content.slot, (sealed) =>
+    const block = await core.slab.read(content.slot, (sealed) =>
       openSlot(core.keys, address, sealed, content),
     )
+    return block ?? 'damaged'
   } catch {
-    return undefined // a bad sector is like a bad tag: this copy is gone, and the node goes on
+    return 'unreadable'
   }
+}
+
+export function isBlock(read: SlotRead): read is Block {
+  return typeof read !== 'string'
 }

@@ -140,7 +140,7 @@ export class Filler {
   /** Never rejects: a disk that fails only ends the filling for a while. */
   async #append(): Promise<boolean> {
     const { slab, table, meter } = this.#parts
-    const before = slab.slots
+    const [before, wasStuck] = [slab.slots, this.#stuck !== undefined]
     const count = Math.min(APPEND_SLOTS, table.limit - before)
     if (count <= 0 || this.#isStopped) return false
     try {
@@ -152,6 +152,7 @@ export class Filler {
     }
     const slots = slab.slots - before // also of an append that failed half-way
     table.extend(slab.slots)
+    if (slots > 0 && wasStuck && this.#stuck !== undefined) this.#parts.onchange()
     meter.wrote(slots * BLOCK_BYTES)
     this.#unsyncedSlots += slots
     return slots > 0

@@ -1,6 +1,6 @@
 /**
  * A disk store from its opening to its end: what runs in the background, the clean stop, and the end
- * that comes when the store key is destroyed (spec §11.5, §11.9).
+ * that comes when the store key is destroyed (spec §11.5, §11.9, §11.11).
  * @module
  */
 import { noise, wipe } from '../keys/seal.ts'
@@ -15,7 +15,7 @@ import { watchKey } from './key-watch.ts'
 import { encodeRecord } from './record.ts'
 import { saveState } from './state-file.ts'
 import { toStoreError } from './store-error.ts'
-import type { StoreCare, StorePair } from './store.ts'
+import type { Abortable, StoreCare, StorePair } from './store.ts'
 
 /** How long an open waits for memory to be rebuilt after a crash, ms: then it goes on beside the reads. */
 const REBUILD_WAIT_MS = 1000
@@ -64,7 +64,7 @@ export class DiskLife {
     const [resizer, scrubber] = [this.#resizer, this.#scrubber]
     return {
       stats: () => statsOf(this.#core, { resizer, scrubber }),
-      check: (options) => gate.run(options, () => scrubber.check(options)),
+      check: (options) => gate.run(options, () => scrubber.check(options)).catch(rethrow(options)),
       resize: (quotaBytes, options) => gate.run(options, () => resizer.resize(quotaBytes, options)),
       destroyed: this.#destroyed,
     }
@@ -164,5 +164,13 @@ export class DiskLife {
   async #closeFiles(): Promise<void> {
     const { slab, index } = this.#core
     await Promise.all([slab.close(), index.close()])
+  }
+}
+
+/** The disk's errors as those that callers know; an abort as it is. */
+function rethrow(options: Abortable | undefined): (error: unknown) => never {
+  return (error) => {
+    options?.signal?.throwIfAborted()
+    throw toStoreError(error)
   }
 }

@@ -14,6 +14,8 @@ import { FORMAT } from './store-header.ts'
 
 /** Insert numbers set aside by one write: a crash skips at most this many. */
 const NUMBERS_AHEAD = 64
+/** Fewer left of them and the next ones are set aside, so that hardly anyone waits for it. */
+const FEW_NUMBERS = 16
 /** Insert numbers begin at 1. */
 const META_ID = 0
 
@@ -32,28 +34,33 @@ export async function readMeta(
 
 export class DiskMeta {
   readonly key: IndexKey
-  readonly #group: Pick<GroupCommit, 'put'>
+  readonly #group: Pick<GroupCommit, 'put' | 'commit'>
   #nextInsertId: number
+  /** Numbers below this are set aside: in memory, and on the disk. */
   #setAside: number
+  #settled: number
 
-  constructor(keys: SealKeys, group: Pick<GroupCommit, 'put'>, nextInsertId: number) {
+  constructor(keys: SealKeys, group: Pick<GroupCommit, 'put' | 'commit'>, nextInsertId: number) {
     this.key = insertKey(keys, META_ID)
     this.#group = group
     this.#nextInsertId = nextInsertId
     this.#setAside = nextInsertId
+    this.#settled = nextInsertId
   }
 
-  /** The first number that was never used. */
-  get nextInsertId(): number {
-    return this.#nextInsertId
-  }
-
-  /** Uses that number. */
-  useInsertId(): void {
-    this.#nextInsertId++
-    if (this.#nextInsertId <= this.#setAside) return
-    this.#setAside = this.#nextInsertId + NUMBERS_AHEAD - 1
-    this.disown()
+  /** A number that was never used, and will not be again after a crash. Rejects with the disk's error. */
+  async takeInsertId(): Promise<number> {
+    const insertId = this.#nextInsertId++
+    if (insertId + FEW_NUMBERS >= this.#setAside) {
+      this.#setAside = insertId + NUMBERS_AHEAD
+      this.disown()
+    }
+    if (insertId >= this.#settled) {
+      const setAside = this.#setAside
+      await this.#group.commit()
+      this.#settled = Math.max(this.#settled, setAside)
+    }
+    return insertId
   }
 
   /** Queues an entry to which no saved state belongs. */

@@ -3,20 +3,21 @@
  * sealed bytes are copied as they are: nothing in them depends on the number of their slot.
  * @module
  */
+import { crc32 } from 'node:zlib'
+
 import { BLOCK_BYTES } from '../keys/block.ts'
-import type { Address, Home } from '../keys/block.ts'
+import type { Address } from '../keys/block.ts'
 import { mapKey } from '../keys/bytes.ts'
 import { ShoalError } from '../errors.ts'
 import { readRecords } from './disk-core.ts'
 import type { DiskCore, FoundEntry } from './disk-core.ts'
+import { flipSlot, readEntries } from './disk-mend.ts'
 import type { ChangeWatch } from './group-commit.ts'
-import { entryKey, foundKey, outboxKey } from './keyspace.ts'
+import { foundKey } from './keyspace.ts'
 import { addressIn, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { IndexEntry } from './sorted-index.ts'
 import type { Outbox } from './store.ts'
-
-const HOMES: readonly Home[] = [0, 1, 2]
 
 export class Mover {
   /** Slots emptied so far, in all. */
@@ -67,19 +68,11 @@ export class Mover {
 
   /**
    * All that an address has in slots above the limit. With the lock of the address. False: the outbox names
-   * a slot that cannot be read.
+   * a slot that is damaged.
    */
   async #moveBlock(address: Address): Promise<boolean> {
-    const { keys, ledger } = this.#core
-    const all = [
-      ...HOMES.map((home) => entryKey(keys, address, home)),
-      ...ledger.holders(address).map((insertId) => outboxKey(keys, insertId, address)),
-    ]
-    const records = await readRecords(this.#core, all)
-    const entries = all.flatMap((key, i): FoundEntry[] => {
-      const record = records[i]
-      return record !== undefined && this.#isToMove(record) ? [{ key, record }] : []
-    })
+    const all = await readEntries(this.#core, address)
+    const entries = all.filter(({ record }) => this.#isToMove(record))
     let isWhole = true
     for (const slot of new Set(entries.map(({ record }) => record.slot))) {
       const named = entries.filter(({ record }) => record.slot === slot)
@@ -88,12 +81,12 @@ export class Mover {
     return isWhole
   }
 
-  /** `entries`: all that name the slot. False: it cannot be read, and the outbox names it. */
+  /** `entries`: all that name the slot. False: it is damaged, and the outbox names it. */
   async #moveSlot(slot: number, entries: readonly FoundEntry[]): Promise<boolean> {
     const { table } = this.#core
     table.hold(slot)
     try {
-      const to = await this.#copy(slot)
+      const to = await this.#copy(slot, entries)
       const left = entries.filter(({ record }) => this.#isToMove(record))
       if (to === undefined) this.#lose(slot, left)
       else this.#flip(slot, to, left)
@@ -121,11 +114,11 @@ export class Mover {
       return
     }
     table.hold(slot)
-    const to = await this.#copy(slot).finally(() => table.letGo(slot))
+    const to = await this.#copy(slot, [entry]).finally(() => table.letGo(slot))
     const isSame = isAlone() && table.areaOf(slot) === 'cache' && !table.isPinned(slot)
-    if (!isSame || table.entriesOf(slot) > 1) this.#giveBack(to)
-    else if (to !== undefined) this.#flip(slot, to, [entry])
-    else this.#lose(slot, [entry])
+    const isToFlip = isSame && table.entriesOf(slot) <= 1
+    if (to !== undefined) this.#flip(slot, to, isToFlip ? [entry] : [])
+    else if (isToFlip) this.#lose(slot, [entry])
   }
 
   /** Whether an entry holds, and names a slot above the limit. */
@@ -138,25 +131,42 @@ export class Mover {
 
   /**
    * Copies the bytes of a slot to a free one below the limit, which is pinned and held then, and so out of
-   * everybody's sight. undefined: they cannot be read. Rejects where they cannot be written.
+   * everybody's sight. undefined: they are not those that its entries tell of. Rejects with the disk's error.
    */
-  async #copy(from: number): Promise<number | undefined> {
-    const { slab, meter } = this.#core
+  async #copy(from: number, entries: readonly FoundEntry[]): Promise<number | undefined> {
+    const { slab, table, meter } = this.#core
     const to = await this.#takeBelow()
     try {
-      await slab.read(from, (sealed) => this.#buffer.set(sealed))
-    } catch {
-      this.#giveBack(to)
-      return undefined
-    }
-    try {
-      await slab.write(to, this.#buffer)
+      const checksum = await slab.read(from, (sealed) => {
+        this.#buffer.set(sealed)
+        return crc32(sealed)
+      })
+      if (entries.some(({ record }) => record.checksum === checksum)) {
+        await this.#write(to)
+        meter.wrote(BLOCK_BYTES)
+        return to
+      }
     } catch (error) {
-      this.#giveBack(to)
+      table.giveBack(to)
+      throw error // it may be there again later: giving up a size costs less than giving up blocks
+    }
+    table.giveBack(to)
+    return undefined
+  }
+
+  /** Once more where a sync of the slab failed meanwhile: what the write has brought may be lost. */
+  async #write(to: number): Promise<void> {
+    const { slab, group, condition } = this.#core
+    let failures
+    try {
+      do {
+        failures = group.syncFailures
+        await slab.write(to, this.#buffer)
+      } while (group.syncFailures !== failures)
+    } catch (error) {
+      condition.failed(error)
       throw error
     }
-    meter.wrote(BLOCK_BYTES)
-    return to
   }
 
   async #takeBelow(): Promise<number> {
@@ -173,28 +183,16 @@ export class Mover {
 
   /** In one turn: `to` is what `from` was, and `from` is free once the commit that says so is done. */
   #flip(from: number, to: number, entries: readonly FoundEntry[]): void {
-    const { areas, table, group } = this.#core
+    const { table } = this.#core
     if (entries.length === 0) {
-      this.#giveBack(to)
+      table.giveBack(to)
       return
     }
-    const isPinned = table.isPinned(from)
-    areas.inherit(to, from)
-    if (isPinned) table.unpin(from, 'after-commit')
-    else table.unpin(to)
-    const tenure = table.tenure(to)
-    for (const { key, record } of entries) group.put(key, { ...record, ...tenure })
-    table.letGo(to)
+    flipSlot(this.#core, { from, entries }, table.tenure(to))
     this.moved++
   }
 
-  #giveBack(to: number | undefined): void {
-    if (to === undefined) return
-    this.#core.table.unpin(to)
-    this.#core.table.letGo(to)
-  }
-
-  /** Store and cache forget a slot that cannot be read. */
+  /** Store and cache forget a slot that is damaged. */
   #lose(slot: number, entries: readonly FoundEntry[]): void {
     const { areas, group } = this.#core
     areas.leave(slot)

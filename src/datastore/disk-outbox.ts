@@ -8,10 +8,12 @@ import { sequenceOf, signedAddress, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
 import type { DiskCore, SlotContent } from './disk-core.ts'
-import { isStillHeld, readHeld, readRecords, readSlot } from './disk-core.ts'
-import { giveBack, waitForCommit, withRoomBeside, writeSlot } from './disk-write.ts'
+import { isBlock, isStillHeld, readHeld, readRecords, readSlot } from './disk-core.ts'
+import { vouchFor } from './disk-mend.ts'
+import { waitForCommit, withRoomBeside, writeSlot } from './disk-write.ts'
 import { insertKey, outboxKey } from './keyspace.ts'
 import type { IndexKey } from './keyspace.ts'
+import { LossLog } from './loss-log.ts'
 import { maskOf } from './outbox-ledger.ts'
 import { EMPTY_RECORD } from './record.ts'
 import type { IndexRecord } from './record.ts'
@@ -22,15 +24,20 @@ type AddRequest = Parameters<Outbox['add']>[0]
 
 export class DiskOutbox implements Outbox {
   readonly #core: DiskCore
-  readonly #committing = new Set<number>()
+  readonly #losses: LossLog
+  /** Commits under way, by insert. */
+  readonly #committing = new Map<number, Promise<void>>()
   readonly #discarding = new Set<number>()
 
   constructor(core: DiskCore) {
     this.#core = core
+    this.#losses = new LossLog(core)
   }
 
+  /** Until memory knows what is pending, at least one: whoever pushes must look again. */
   get pendingBlocks(): number {
-    return this.#core.ledger.pendingBlocks
+    const { ledger, isRebuilt } = this.#core
+    return Math.max(ledger.pendingBlocks, isRebuilt ? 0 : 1)
   }
 
   get capacityBlocks(): number {
@@ -39,11 +46,12 @@ export class DiskOutbox implements Outbox {
 
   begin(): Promise<number> {
     const { ledger, meta } = this.#core
-    return this.#run(undefined, () => {
-      const insertId = meta.nextInsertId
+    return this.#run(undefined, async () => {
+      const insertId = await meta.takeInsertId().catch((error: unknown) => {
+        throw toStoreError(error)
+      })
       ledger.begin(insertId)
-      meta.useInsertId()
-      return Promise.resolve(insertId)
+      return insertId
     })
   }
 
@@ -54,8 +62,10 @@ export class DiskOutbox implements Outbox {
       ledger.checkOpen(insertId)
       if (homes.length === 0) throw new RangeError('a block without homes has nowhere to go')
       try {
-        await waitForCommit(this.#core, signal)
-        return await lock.run(mapKey(address), () => this.#add(request))
+        return await lock.run(mapKey(address), async () => {
+          await waitForCommit(this.#core, signal)
+          return this.#add(request)
+        })
       } catch (error) {
         signal?.throwIfAborted()
         if (!isDiskError(error)) throw error
@@ -65,26 +75,32 @@ export class DiskOutbox implements Outbox {
   }
 
   commit(insertId: number): Promise<void> {
-    const { ledger, group, index, keys } = this.#core
+    const { ledger } = this.#core
     return this.#run(undefined, async () => {
       if (ledger.insert(insertId)?.committed === true) return
       ledger.checkOpen(insertId)
-      const key = insertKey(keys, insertId)
       if (this.#discarding.has(insertId)) throw new RangeError('the insert is being discarded')
-      const ordinal = ledger.blocks(insertId)
-      this.#committing.add(insertId)
-      try {
-        group.put(key, { ...EMPTY_RECORD, area: 'insert', homes: 1, insertId, ordinal })
-        await group.commit()
-        await index.flush() // the log of RocksDB is not synced: only its table files are
-      } catch (error) {
-        group.delete(key)
-        throw toStoreError(error)
-      } finally {
-        this.#committing.delete(insertId)
-      }
-      if (ledger.commit(insertId)) group.delete(key)
+      // one for all who ask: where it fails it takes back the entry that another one would rely on
+      const committing = this.#committing.get(insertId) ?? this.#commit(insertId)
+      this.#committing.set(insertId, committing)
+      await committing.finally(() => this.#committing.delete(insertId))
     })
+  }
+
+  async #commit(insertId: number): Promise<void> {
+    const { ledger, group, index, keys } = this.#core
+    const key = insertKey(keys, insertId)
+    const ordinal = ledger.blocks(insertId)
+    try {
+      group.put(key, { ...EMPTY_RECORD, area: 'insert', homes: 1, insertId, ordinal })
+      await group.commit()
+      ledger.checkWhole(insertId)
+      await index.flush() // the log of RocksDB is not synced: only its table files are
+    } catch (error) {
+      group.finish(key, 'insert')
+      throw toStoreError(error)
+    }
+    if (ledger.commit(insertId)) group.finish(key, 'insert')
   }
 
   discard(insertId: number): Promise<void> {
@@ -95,6 +111,7 @@ export class DiskOutbox implements Outbox {
   async discardOpen(): Promise<void> {
     const open = [...this.#core.ledger.inserts()].filter(({ committed }) => !committed)
     for (const { insertId } of open) await this.#discard(insertId)
+    this.#losses.tell()
   }
 
   get(address: Address, options?: Abortable): Promise<Block | undefined> {
@@ -158,17 +175,23 @@ export class DiskOutbox implements Outbox {
     for (const [i, insertId] of holders.entries()) {
       const record = records[i]
       if (record !== undefined && (record.sequence ?? -1) < greatest) continue
-      const block = record && (await readSlot(this.#core, address, record))
-      if (block === undefined) {
-        if (record === undefined || table.isCurrent(record, 'outbox')) {
-          await this.#dropUnreadable(insertId, address)
-        }
-        return 'again'
+      const read = record === undefined ? 'damaged' : await readSlot(this.#core, address, record)
+      if (isBlock(read)) {
+        if (greatest < 0) return read // content: they are all the same
+        if (newest === undefined || supersedes(read, newest)) newest = read
+        continue
       }
-      if (greatest < 0) return block // content: they are all the same
-      if (newest === undefined || supersedes(block, newest)) newest = block
+      if (record === undefined || table.isCurrent(record, 'outbox')) {
+        await this.#unread(insertId, address, read)
+      }
+      return 'again'
     }
     return newest
+  }
+
+  #unread(insertId: number, address: Address, read: 'damaged' | 'unreadable'): Promise<void> {
+    if (read === 'unreadable') throw unreadableError()
+    return this.#dropUnreadable(insertId, address)
   }
 
   async #add(request: AddRequest): Promise<'added' | 'full'> {
@@ -192,10 +215,15 @@ export class DiskOutbox implements Outbox {
   /** False: nothing here has the block. */
   async #share(request: AddRequest): Promise<boolean> {
     const { table } = this.#core
-    for (;;) {
+    for (let isMended = false; ;) {
       const held = await readHeld(this.#core, request.address, true)
       request.signal?.throwIfAborted()
       if (held === undefined) return false
+      // the index is not enough: after a crash it may name a slot that has been given to another block
+      const state = isMended ? 'whole' : await vouchFor(this.#core, request, held)
+      if (state === 'none') throw noSlotError()
+      if (state === 'mended') isMended = true
+      if (state !== 'whole') continue
       const isHere = (): boolean => isStillHeld(this.#core, held)
       // the cache gives up a slot for the entry as if it were a new one: it may become one
       const room = { slot: held.slot, isHere }
@@ -215,7 +243,7 @@ export class DiskOutbox implements Outbox {
     const content = await writeSlot(this.#core, 'outbox', request)
     if (content === undefined) throw noSlotError()
     if (!ledger.isOpen(request.insertId)) {
-      giveBack(this.#core, 'outbox', content.slot)
+      table.giveBack(content.slot)
       ledger.checkOpen(request.insertId)
     }
     this.#enter(request, content, isSigned ? sequenceOf(request.block) : undefined)
@@ -267,10 +295,10 @@ export class DiskOutbox implements Outbox {
     })
   }
 
-  /** Deletes the index entry of a block that has just left the ledger, and lets its slot go. */
+  /** Ends the index entry of a block that has just left the ledger, and lets its slot go. */
   #drop(insertId: number, address: Address, record: IndexRecord | undefined): void {
     const { table, group, keys, ledger } = this.#core
-    group.delete(this.#key(insertId, address))
+    group.finish(this.#key(insertId, address), 'outbox')
     if (record !== undefined && table.isCurrent(record, 'outbox')) {
       const isShared = record.sequence === undefined && ledger.holder(address) !== undefined
       // until its entry has gone from the disk a crash would bring it back
@@ -278,17 +306,17 @@ export class DiskOutbox implements Outbox {
     }
     const insert = ledger.insert(insertId)
     if (insert?.committed === true && insert.spreadBlocks === insert.blocks) {
-      group.delete(insertKey(keys, insertId))
+      group.finish(insertKey(keys, insertId), 'insert')
     }
   }
 
   #dropUnreadable(insertId: number, address: Address): Promise<void> {
-    const { lock, ledger, logger, meter } = this.#core
+    const { lock, ledger, meter } = this.#core
     return lock.runAlways(mapKey(address), async () => {
       const [record] = await readRecords(this.#core, [this.#key(insertId, address)])
-      const block = record && (await readSlot(this.#core, address, record))
-      if (block !== undefined || !ledger.has(insertId, address)) return
-      logger.warn('store: a block of an insert cannot be read any more')
+      const read = record === undefined ? 'damaged' : await readSlot(this.#core, address, record)
+      if (read !== 'damaged' || !ledger.has(insertId, address)) return
+      this.#losses.add()
       meter.verifyFailed()
       ledger.remove(insertId, address)
       this.#drop(insertId, address, record)
@@ -298,6 +326,11 @@ export class DiskOutbox implements Outbox {
   #key(insertId: number, address: Address): IndexKey {
     return outboxKey(this.#core.keys, insertId, address)
   }
+}
+
+/** The entry stays: the disk may answer again later. */
+function unreadableError(): ShoalError {
+  return new ShoalError('E_STORE_IO', 'a block of an insert cannot be read')
 }
 
 function noSlotError(): ShoalError {

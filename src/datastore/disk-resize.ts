@@ -9,11 +9,14 @@ import { setImmediate } from 'node:timers/promises'
 
 import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES } from '../keys/block.ts'
+import { readRecords } from './disk-core.ts'
 import type { DiskCore } from './disk-core.ts'
 import { Mover } from './disk-move.ts'
 import { checkSpace } from './disk-space.ts'
 import type { ChangeWatch } from './group-commit.ts'
 import { PAGE_ENTRIES } from './index-pages.ts'
+import { outboxKey } from './keyspace.ts'
+import type { IndexKey } from './keyspace.ts'
 import { planOf, sharesOf } from './quota.ts'
 import type { DiskPlan, Shares } from './quota.ts'
 import type { IndexLimits } from './rocks-index.ts'
@@ -23,8 +26,12 @@ import type { Abortable, Area, Outbox, StoreStats } from './store.ts'
 
 /** Slots given up before others get a turn: about a millisecond's worth. */
 const EVICTIONS_AT_ONCE = 256
-/** Passes after which a slot above the limit that no entry names is given up: its entry was damaged. */
+/** And after so long in any case, ms: slots of an area that has few are hard to find. */
+const TURN_MS = 4
+/** Passes in a row without any success after which a slot that no entry names is given up. */
 const PATIENT_PASSES = 3
+/** Slots that are judged together. */
+const MAX_IDLE = 65_536
 /** Between passes in which nothing could be moved, ms: others are at work on it. */
 const RETRY_MS = 100
 /** Changes that may wait for a commit beside the blocks of others. */
@@ -149,10 +156,11 @@ export class Resizer {
 
   /** Before the shares are lowered: else the next put would have to evict all of it in one turn. */
   async #evictDown(shares: Shares, signal: AbortSignal | undefined): Promise<void> {
-    const { table, areas } = this.#core
+    const { table, areas, clock } = this.#core
     for (;;) {
       this.#check(signal)
-      for (let i = 0; i < EVICTIONS_AT_ONCE; i++) {
+      const endMs = clock.now() + TURN_MS
+      for (let i = 0; i < EVICTIONS_AT_ONCE && clock.now() < endMs; i++) {
         const area = areaOver(this.#core, shares)
         if (area === undefined) return
         if (areas.evict(area, 'resize')) continue
@@ -168,16 +176,35 @@ export class Resizer {
   async #empty(signal: AbortSignal | undefined): Promise<void> {
     const { table, group } = this.#core
     if (table.extent <= table.limit) return
-    for (let passes = 1; ; passes++) {
+    let idle: ReadonlySet<number> | undefined
+    for (let fruitless = 0; ;) {
+      // the entries of a slot that nobody holds are queued: after the commit the pass meets them
+      if (fruitless > 0) idle = this.#idleAbove(idle)
       await group.commit()
       const left = this.#countLeft()
       const isLast = table.firstAboveLimit() === undefined
       await this.#pass(signal)
       if (isLast) return
-      if (this.#countLeft() < left) continue
-      if (passes >= PATIENT_PASSES) this.#giveUpNameless()
+      if (this.#countLeft() < left) {
+        fruitless = 0
+        idle = undefined
+        continue
+      }
+      if (idle !== undefined && fruitless >= PATIENT_PASSES) await this.#giveUpNameless(idle)
+      fruitless++
       await this.#pause(RETRY_MS)
     }
+  }
+
+  /** Slots in use above the limit that nobody works on, not all if there are many; `among`: of those. */
+  #idleAbove(among?: ReadonlySet<number>): ReadonlySet<number> {
+    const { table } = this.#core
+    const idle = new Set<number>()
+    for (let slot = table.limit; slot < table.extent && idle.size < MAX_IDLE; slot++) {
+      if (!table.isInUse(slot) || table.isHeld(slot)) continue
+      if (among === undefined || among.has(slot)) idle.add(slot)
+    }
+    return idle
   }
 
   async #pass(signal: AbortSignal | undefined): Promise<void> {
@@ -217,16 +244,37 @@ export class Resizer {
   }
 
   /** Blocks whose entries cannot be read: nobody finds them any more. */
-  #giveUpNameless(): void {
+  async #giveUpNameless(idle: ReadonlySet<number>): Promise<void> {
     const { table, areas, logger } = this.#core
+    const isAnyPinned = [...idle].some((slot) => table.isPinned(slot))
+    const named = isAnyPinned ? await this.#outboxSlots() : new Set<number>()
     let count = 0
-    for (let slot = table.limit; slot < table.extent; slot++) {
-      if (!table.isInUse(slot) || table.isHeld(slot)) continue
+    for (const slot of this.#idleAbove(idle)) {
+      if (named.has(slot)) continue // an insert still names it: the next pass moves it
       areas.evictSlot(slot, 'resize')
-      if (table.isPinned(slot)) table.unpin(slot)
+      table.unpin(slot)
       count++
     }
     if (count > 0) logger.warn(`store: ${count} blocks were lost, their entries cannot be read`)
+  }
+
+  /** Slots that blocks of inserts are in, as their entries say now. Rejects with the disk's error. */
+  async #outboxSlots(): Promise<ReadonlySet<number>> {
+    const { ledger, keys, table } = this.#core
+    const slots = new Set<number>()
+    let page: IndexKey[] = []
+    const read = async (): Promise<void> => {
+      for (const record of await readRecords(this.#core, page)) {
+        if (record !== undefined && table.isCurrent(record, 'outbox')) slots.add(record.slot)
+      }
+      page = []
+    }
+    for (const { insertId, address } of ledger.kept()) {
+      page.push(outboxKey(keys, insertId, address))
+      if (page.length >= PAGE_ENTRIES) await read()
+    }
+    await read()
+    return slots
   }
 
   /** Everything that was moved is on the disk for good before what it was moved from goes. */
@@ -267,10 +315,23 @@ export class Resizer {
   }
 }
 
-/** Shares and the outbox of a store that has, or will have, `fill.slotsInReach` slots. */
-export function applyShares({ areas, ledger, fill }: DiskCore): void {
-  areas.shares = sharesOf(fill.slotsInReach)
-  ledger.capacityBlocks = areas.shares.outboxBlocks
+/**
+ * Shares and the outbox of a store that has, or will have, `fill.slotsInReach` slots. While the slab cannot
+ * become as long as planned no area has to give up what it holds: slots in need are made free one by one.
+ */
+export function applyShares({ areas, ledger, fill, table }: DiskCore): void {
+  const shares = sharesOf(fill.slotsInReach)
+  ledger.capacityBlocks = shares.outboxBlocks
+  const { used, entries } = table
+  const isShort = fill.slotsInReach < table.limit
+  areas.shares = isShort
+    ? {
+        ...shares,
+        storeSlots: Math.max(shares.storeSlots, used.store),
+        cacheSlots: Math.max(shares.cacheSlots, used.cache + ledger.claimedBlocks),
+        maxEntries: Math.max(shares.maxEntries, entries),
+      }
+    : shares
 }
 
 /** The area that has more than `shares` give it; undefined: neither. */

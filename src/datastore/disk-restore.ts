@@ -3,21 +3,32 @@
  * the slots, and drops what is void (spec §11.5).
  * @module
  */
+import { crc32 } from 'node:zlib'
+
 import { ShoalError } from '../errors.ts'
 import { homePosition } from '../keys/block.ts'
-import type { Home } from '../keys/block.ts'
+import type { Address, Home } from '../keys/block.ts'
 import { readUint48 } from '../keys/bytes.ts'
 import type { DiskCore } from './disk-core.ts'
 import { indexPages } from './index-pages.ts'
-import { bucketOf, fingerprintOf, foundKey, insertKey } from './keyspace.ts'
+import { bucketOf, fingerprintOf, foundKey } from './keyspace.ts'
 import { addressIn, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { IndexEntry } from './sorted-index.ts'
+import { WaitingEntries } from './waiting-entries.ts'
+import type { WaitingEntry } from './waiting-entries.ts'
 
 /** A page keeps the event loop for a few milliseconds: reads are served in between. */
 const PAGE_ENTRIES = 512
+/**
+ * Two generations of a slot so far apart, or farther, do not say which is later: between two sweeps a slot
+ * is freed a few times as a rule, but no rule keeps it from being freed often.
+ */
+const DOUBTFUL = 64
 /** After a disk error, ms. */
 const RETRY_MS = 2000
+
+type SlotClaim = Pick<IndexRecord, 'slot' | 'generation' | 'checksum'>
 
 interface Found {
   readonly key: Uint8Array
@@ -26,9 +37,11 @@ interface Found {
 
 export class Rebuild {
   readonly #core: DiskCore
-  readonly #outbox: Found[] = []
+  #outbox = new WaitingEntries()
   /** Count of blocks by number of insert. */
   readonly #inserts = new Map<number, number>()
+  /** Entries of the page that claim a slot which another has, and may be older or newer. */
+  #doubtful: Found[] = []
   #void: Uint8Array[] = []
   #lastKey: Uint8Array | undefined
   #isStopped = false
@@ -59,7 +72,7 @@ export class Rebuild {
       await this.#pause()
     }
     condition.succeeded()
-    this.#finish()
+    await this.#finish()
     await this.#dropVoid() // before puts: they might use one of these keys
     if (this.#isStopped) throw new ShoalError('E_CLOSED', 'the store is closed')
     this.#core.rebuiltShare = 1
@@ -73,6 +86,7 @@ export class Rebuild {
       for await (const page of indexPages(this.#core.index, bounds, PAGE_ENTRIES)) {
         if (this.#isStopped) return false
         for (const entry of page) this.#take(entry)
+        await this.#decide()
         await this.#dropVoid()
         this.#lastKey = page.at(-1)?.key ?? this.#lastKey
         if (this.#lastKey !== undefined) {
@@ -86,10 +100,12 @@ export class Rebuild {
     }
   }
 
+  /** What does not open, and what the outbox has done with, is for the sweep, which deletes all kinds at once. */
   #take({ key, value }: IndexEntry): void {
     const record = decodeRecord(this.#core.keys, key, value)
     const isKept = record !== undefined && this.#isKept({ key, record })
     if (isKept) this.#core.index.learn(key)
+    else if (record === undefined) this.#core.table.staleEntries++
     else this.#void.push(key)
   }
 
@@ -97,16 +113,28 @@ export class Rebuild {
     const { insertId, ordinal } = record
     if (record.area === 'meta') return true
     if (record.area === 'insert') this.#inserts.set(insertId, ordinal)
-    else if (record.area === 'outbox') this.#outbox.push({ key, record })
+    else if (record.area === 'outbox') this.#outbox.add(key, record)
     else return this.#claim(key, record)
     return true
   }
 
   /** False: another block has the slot, or no slot is there. */
   #claim(key: Uint8Array, record: IndexRecord): boolean {
-    const { table, areas, slab } = this.#core
+    const { table, slab } = this.#core
+    const { slot, generation } = record
+    if (slot >= slab.slots) return false
+    const ahead = (generation - table.tenure(slot).generation) & 255
+    if (table.isInUse(slot) && ahead >= DOUBTFUL && ahead <= 256 - DOUBTFUL) {
+      this.#doubtful.push({ key, record })
+      return true
+    }
+    return this.#enter(key, record)
+  }
+
+  #enter(key: Uint8Array, record: IndexRecord): boolean {
+    const { table, areas } = this.#core
     const { slot } = record
-    if (slot >= slab.slots || table.claim(record) === 'stale') return false
+    if (table.claim(record) === 'stale') return false
     const before = table.areaOf(slot)
     if (record.area === 'store') {
       const bucket = bucketOf(homePosition(addressIn(record), record.homes as Home))
@@ -120,30 +148,62 @@ export class Rebuild {
     return true
   }
 
-  #finish(): void {
-    const { areas, index, ledger, keys } = this.#core
-    this.#outbox.sort((a, b) => a.record.ordinal - b.record.ordinal)
-    const pending = new Set(this.#outbox.map(({ record }) => record.insertId))
+  async #decide(): Promise<void> {
+    const doubtful = this.#doubtful
+    this.#doubtful = []
+    for (const { key, record } of doubtful) {
+      await this.#settle(record)
+      if (!this.#enter(key, record)) this.#void.push(key)
+    }
+  }
+
+  /**
+   * Where the slot that `record` names has another generation: its bytes say whose it is. If they are those
+   * of `record`, the slot is cleared for it.
+   */
+  async #settle({ slot, generation, checksum }: SlotClaim): Promise<void> {
+    const { table, areas, slab } = this.#core
+    if (!table.isInUse(slot) || table.tenure(slot).generation === generation) return
+    const isWhole = await slab.read(slot, (sealed) => crc32(sealed) === checksum).catch(() => false) // then the later generation counts
+    if (!isWhole) return
+    areas.leave(slot)
+    if (table.isPinned(slot)) table.unpin(slot)
+  }
+
+  async #finish(): Promise<void> {
+    const { areas, index, ledger, table } = this.#core
+    const waiting = new WaitingEntries()
+    const pending = new Set<number>()
+    for (const entry of this.#outbox.inOrder()) {
+      if (!(await this.#pin(entry))) continue
+      waiting.add(entry.key, entry)
+      pending.add(entry.insertId)
+    }
+    this.#outbox = new WaitingEntries()
     for (const [insertId, blocks] of this.#inserts) {
       if (pending.has(insertId)) ledger.restoreInsert(insertId, blocks)
-      else this.#void.push(insertKey(keys, insertId).bytes)
+      else table.staleEntries++
     }
-    for (const found of this.#outbox) this.#takeWaiting(found)
+    for (const { name, insertId, ordinal, homes } of waiting.inOrder()) {
+      ledger.restore(name as Address, { insertId, ordinal, homes })
+    }
     areas.restored('from-index')
     index.trust()
   }
 
-  /** A crash left inserts uncommitted: nobody was told of them, so they go. */
-  #takeWaiting({ key, record }: Found): void {
-    const { table, ledger, slab } = this.#core
-    const { insertId, ordinal, homes, slot } = record
-    const isWanted = this.#inserts.has(insertId) && homes !== 0 && slot < slab.slots
-    if (!isWanted || table.claim(record) === 'stale') {
-      this.#void.push(key)
-      return
+  /** False: an insert that was not committed, of which nobody was told, or another block has the slot. */
+  async #pin(entry: WaitingEntry): Promise<boolean> {
+    const { table, slab, logger } = this.#core
+    const isWanted = this.#inserts.has(entry.insertId)
+    let isHere = isWanted && entry.slot < slab.slots
+    if (isHere) {
+      await this.#settle(entry)
+      isHere = table.claim(entry) !== 'stale'
     }
-    table.pin(slot)
-    ledger.restore(addressIn(record), { insertId, ordinal, homes })
+    if (isHere) table.pin(entry.slot)
+    else table.staleEntries++
+    if (isWanted && !isHere) logger.warn('store: a block of an insert is not there any more')
+    return isHere
   }
 
   /** What is not deleted now the next sweep finds. */

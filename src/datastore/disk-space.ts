@@ -35,16 +35,20 @@ export async function allocatedBytes(path: string): Promise<number> {
 
 /**
  * @throws ShoalError E_STORE_FULL unless the disk of `path` has `neededBytes` free, E_STORE_IO where it
- * cannot be asked.
+ * cannot be asked. `option` is where a person has named the size.
  */
-export async function checkSpace(path: string, neededBytes: number): Promise<void> {
+export async function checkSpace(
+  path: string,
+  neededBytes: number,
+  option = 'SIZE',
+): Promise<void> {
   const free = await freeBytes(path).catch((error: unknown) => {
     throw toStoreError(error)
   })
   if (free >= neededBytes) return
   const message =
     `the disk has ${formatSize(free)} free, the store needs ${formatSize(neededBytes)} more: ` +
-    'a smaller --store-size, or room'
+    `a smaller ${option}, or room`
   throw new ShoalError('E_STORE_FULL', message)
 }
 
@@ -100,6 +104,7 @@ export class DiskSpace {
   }
 }
 
-function formatSize(bytes: number): string {
+/** Whole MiB, rounded up, or GiB with one decimal. */
+export function formatSize(bytes: number): string {
   return bytes < GIB ? `${Math.ceil(bytes / MIB)} MiB` : `${(bytes / GIB).toFixed(1)} GiB`
 }

@@ -1,7 +1,8 @@
 /**
- * What a disk store tells of itself (spec §11.9).
+ * What a disk store tells of itself.
  * @module
  */
+import { BLOCK_BYTES } from '../keys/block.ts'
 import type { DiskCore } from './disk-core.ts'
 import type { Resizer } from './disk-resize.ts'
 import type { Scrubber } from './disk-scrub.ts'
@@ -23,7 +24,8 @@ export function statsOf(
   return {
     ...statusOf(core),
     ...counted,
-    diskBytes: space.usedBytes,
+    // the slab's length is known; what lies beside it is as large as when it was last looked at
+    diskBytes: slab.slots * BLOCK_BYTES + space.besideSlabBytes,
     slots: table.limit,
     filledSlots: Math.min(slab.slots, table.limit),
     rebuiltShare: core.rebuiltShare,

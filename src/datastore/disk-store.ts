@@ -12,9 +12,11 @@ import { Filler } from './disk-fill.ts'
 import { DiskLife } from './disk-life.ts'
 import { DiskMeta, readMeta } from './disk-meta.ts'
 import { applyShares } from './disk-resize.ts'
+import { withSyncAlarm } from './disk-rewrite.ts'
 import { DiskSpace } from './disk-space.ts'
 import { Sweep } from './disk-sweep.ts'
 import { DiskTable } from './disk-table.ts'
+import { loseRecord } from './disk-write.ts'
 import { FilteredIndex } from './filtered-index.ts'
 import { Gate } from './gate.ts'
 import { GroupCommit } from './group-commit.ts'
@@ -120,6 +122,8 @@ function createCore(
   const group = new GroupCommit({ keys, slab, index, table, clock, condition, meter })
   const space = new DiskSpace(dir.folder, slab, clock)
   const onchange = (): void => applyShares(core)
+  const filled = withSyncAlarm(slab, () => group.syncFailed())
+  group.onlost = (record) => loseRecord(core, record)
   const core: DiskCore = {
     dir,
     keys,
@@ -139,7 +143,7 @@ function createCore(
     meter,
     condition,
     space,
-    fill: new Filler({ slab, table, clock, logger, meter, space, onchange }),
+    fill: new Filler({ slab: filled, table, clock, logger, meter, space, onchange }),
     sweep: new Sweep({ keys, table, index, group, ledger, clock, condition }),
     quotaBytes: dir.storeBytes,
     isRebuilt: false,

@@ -16,11 +16,15 @@ import type { IndexRecord } from './record.ts'
 import type { SlotTable } from './slot-table.ts'
 import type { IndexEntry } from './sorted-index.ts'
 
-/** Index entries a slot from which on a sweep is due, and from which on puts wait for it. */
+/** Index entries a slot from which on a sweep is due, makes no pauses, and puts wait for it. */
 const DUE_ENTRIES = 2.5
+const PRESSING_ENTRIES = 3
 const MOST_ENTRIES = 4
-/** The least number of slots reckoned with: of one slot more than 127 entries must never be there. */
-const LEAST_SLOTS = 31
+/** Of so few slots it may always be the same one that is evicted (see `sampleSlots`). */
+const FEW_SLOTS = 128
+/** Then it counts how many entries are stale: of one slot, fewer than half the generations there are. */
+const DUE_STALE = 60
+const MOST_STALE = 120
 /** A page keeps the event loop for about a millisecond. */
 const PAGE_ENTRIES = 256
 /** Pause after a page, in times of what the page took: a quarter of the time at most is spent here. */
@@ -53,22 +57,14 @@ export class Sweep {
     this.#parts = parts
   }
 
-  get #entries(): number {
-    return this.#parts.table.entries + this.#parts.table.staleEntries
-  }
-
-  get #slots(): number {
-    return Math.max(LEAST_SLOTS, this.#parts.table.capacity)
-  }
-
   get isDue(): boolean {
     const { index } = this.#parts
-    return !index.isTrusted || index.isFull || this.#entries > DUE_ENTRIES * this.#slots
+    return !index.isTrusted || index.isFull || this.#exceeds(DUE_ENTRIES, DUE_STALE)
   }
 
   /** The index is so full of what is stale that no slot may be taken before `catchUp`. */
   get isBehind(): boolean {
-    return !this.#isStopped && this.#entries > MOST_ENTRIES * this.#slots
+    return !this.#isStopped && this.#exceeds(MOST_ENTRIES, MOST_STALE)
   }
 
   /** Starts one in the background if it is due. */
@@ -103,10 +99,12 @@ export class Sweep {
   }
 
   async #run(): Promise<void> {
-    const { table, index, clock, condition } = this.#parts
+    const { table, index, group, clock, condition } = this.#parts
     const staleBefore = table.staleEntries
-    index.clear()
     try {
+      // what a commit has under way must be there before its page is read, or it is counted as gone
+      await group.commit()
+      index.clear()
       if (!(await this.#pass())) return
     } catch (error) {
       this.#retryAtMs = clock.now() + RETRY_MS
@@ -128,7 +126,7 @@ export class Sweep {
         if (this.#isStopped || index.filter !== filter) return false
         for (const entry of page) this.#take(entry, watch)
         watch.stop()
-        await this.#pause(PAUSE_FACTOR * (clock.now() - startedAtMs))
+        await this.#pause(this.#patience() * (clock.now() - startedAtMs))
         if (group.size > MAX_QUEUED) await group.commit()
         watch = group.watch()
         startedAtMs = clock.now()
@@ -161,6 +159,23 @@ export class Sweep {
     if (record.area === 'insert') return ledger.insert(record.insertId) !== undefined
     if (record.area !== 'outbox') return table.isCurrent(record, 'area')
     return ledger.has(record.insertId, addressIn(record)) && table.isCurrent(record, 'outbox')
+  }
+
+  get #entriesPerSlot(): number {
+    const { entries, staleEntries, capacity } = this.#parts.table
+    return (entries + staleEntries) / Math.max(1, capacity)
+  }
+
+  #exceeds(entriesPerSlot: number, staleEntries: number): boolean {
+    const { table } = this.#parts
+    if (table.capacity <= FEW_SLOTS) return table.staleEntries > staleEntries
+    return this.#entriesPerSlot > entriesPerSlot
+  }
+
+  /** Pauses become shorter as the index fills up meanwhile. */
+  #patience(): number {
+    const left = PRESSING_ENTRIES - this.#entriesPerSlot
+    return PAUSE_FACTOR * Math.min(1, Math.max(0, left / (PRESSING_ENTRIES - DUE_ENTRIES)))
   }
 
   async #pause(pauseMs: number): Promise<void> {

@@ -4,7 +4,13 @@
  */
 import { SlotTable } from './slot-table.ts'
 
+/** So many writes in a row that fail are a disk in trouble, and not the fault of these slots. */
+const MAX_REFUSALS = 4
+
 export class DiskTable extends SlotTable {
+  /** Counts how often entries were made to name another slot: a stale one that was read may be of before. */
+  moves = 0
+  #refusals = 0
   #onletgo: (() => void) | undefined
   #released: Promise<void> | undefined
 
@@ -14,6 +20,22 @@ export class DiskTable extends SlotTable {
     this.#released = undefined
     this.#onletgo = undefined
     onletgo?.()
+  }
+
+  override moveEntries(from: number, to: number): void {
+    super.moveEntries(from, to)
+    this.moves++
+  }
+
+  /** A slot just taken could be written. */
+  written(): void {
+    this.#refusals = 0
+  }
+
+  /** A slot just taken could not be written: in a full store it would be the next one that is taken. */
+  refused(slot: number): void {
+    if (++this.#refusals > MAX_REFUSALS) this.giveBack(slot)
+    else this.setAside(slot)
   }
 
   /** Resolves at the next `letGo`. What is held is being written, so there will be one. */

@@ -5,14 +5,16 @@
 import { homePosition } from '../keys/block.ts'
 import type { Home } from '../keys/block.ts'
 import { mapKey } from '../keys/bytes.ts'
-import type { DiskCore } from './disk-core.ts'
-import { isCurrent } from './disk-core.ts'
+import type { DiskCore, FoundEntry } from './disk-core.ts'
+import { isCurrent, isSameTenure, readRecords } from './disk-core.ts'
 import { clockwise, isInRange } from './eviction.ts'
 import { indexPages } from './index-pages.ts'
-import { BUCKETS, BUCKET_POSITIONS, bucketOf, bucketRange } from './keyspace.ts'
+import { BUCKETS, BUCKET_POSITIONS, bucketOf, bucketRange, foundKey } from './keyspace.ts'
+import type { IndexKey } from './keyspace.ts'
 import { addressIn, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { IndexBounds, IndexEntry } from './sorted-index.ts'
+import { toStoreError } from './store-error.ts'
 import type { PositionRange, StoreEntry } from './store.ts'
 
 const PAGE_ENTRIES = 256
@@ -28,27 +30,73 @@ export async function* walkStore(
   core.gate.check()
   signal?.throwIfAborted()
   const queued = core.group.changes()
-  for (const { record } of queued.values()) {
-    signal?.throwIfAborted()
-    const entry = toEntry(core, record, range)
-    if (entry !== undefined) yield entry
-  }
+  yield* entriesOf(core, [...queued.values()], { range, signal, moves: core.table.moves })
   for (const bounds of boundsOf(core, range)) {
-    for await (const { key, value } of entriesWithin(core, bounds)) {
-      signal?.throwIfAborted()
-      if (queued.has(mapKey(key))) continue
-      const entry = toEntry(core, decodeRecord(core.keys, key, value), range)
-      if (entry !== undefined) yield entry
+    let { moves } = core.table
+    for await (const page of pagesWithin(core, bounds)) {
+      const met = page.filter(({ key }) => !queued.has(mapKey(key)))
+      const entries = met.map(({ key, value }) => {
+        return { key: foundKey(key), record: decodeRecord(core.keys, key, value) }
+      })
+      yield* entriesOf(core, entries, { range, signal, moves })
+      moves = core.table.moves
     }
   }
 }
 
-async function* entriesWithin(core: DiskCore, bounds: IndexBounds): AsyncGenerator<IndexEntry> {
+interface Walk {
+  readonly range: PositionRange
+  readonly signal: AbortSignal | undefined
+  /** `DiskTable.moves` before the entries were read. */
+  readonly moves: number
+}
+
+interface Met {
+  readonly key: IndexKey
+  readonly record: IndexRecord | undefined
+}
+
+/** Of the entries given those that hold. What has been moved or replaced since is looked up again. */
+async function* entriesOf(
+  core: DiskCore,
+  entries: readonly Met[],
+  { range, signal, moves }: Walk,
+): AsyncGenerator<StoreEntry> {
+  for (let met = entries; met.length > 0;) {
+    const stale: FoundEntry[] = []
+    for (const { key, record } of met) {
+      signal?.throwIfAborted()
+      if (record?.area !== 'store') continue
+      const entry = toEntry(record, range)
+      if (entry === undefined) continue
+      if (isCurrent(core, record)) yield entry
+      else stale.push({ key, record })
+    }
+    if (core.table.moves === moves) return
+    moves = core.table.moves
+    met = await readMoved(core, stale)
+  }
+}
+
+/** Those of the entries that name another slot by now. The others were evicted. */
+async function readMoved(core: DiskCore, stale: readonly FoundEntry[]): Promise<Met[]> {
+  const keys = stale.map(({ key }) => key)
+  const records = await core.gate.run(undefined, () => readRecords(core, keys))
+  return stale.flatMap(({ key, record: before }, i): Met[] => {
+    const record = records[i]
+    return record === undefined || isSameTenure(record, before) ? [] : [{ key, record }]
+  })
+}
+
+async function* pagesWithin(
+  core: DiskCore,
+  bounds: IndexBounds,
+): AsyncGenerator<readonly IndexEntry[]> {
   const index = {
     range: (within: IndexBounds, limit: number) =>
-      core.gate.run(undefined, () => core.index.range(within, limit)),
+      core.gate.run(undefined, () => core.index.range(within, limit)).catch(throwStoreError),
   }
-  for await (const page of indexPages(index, bounds, PAGE_ENTRIES)) yield* page
+  yield* indexPages(index, bounds, PAGE_ENTRIES)
 }
 
 /** Bucket by bucket where the range is narrow, else the whole index once. */
@@ -67,14 +115,13 @@ function* boundsOf(core: DiskCore, range: PositionRange): Generator<IndexBounds>
   for (let i = 0; i < buckets; i++) yield bucketRange(core.keys, (first + i) % BUCKETS)
 }
 
-function toEntry(
-  core: DiskCore,
-  record: IndexRecord | undefined,
-  range: PositionRange,
-): StoreEntry | undefined {
-  if (record?.area !== 'store' || !isCurrent(core, record)) return undefined
+function toEntry(record: IndexRecord, range: PositionRange): StoreEntry | undefined {
   const home = record.homes as Home
   const address = addressIn(record)
   if (!isInRange(homePosition(address, home), range)) return undefined
   return { address, home, sequence: record.sequence }
+}
+
+function throwStoreError(error: unknown): never {
+  throw toStoreError(error)
 }

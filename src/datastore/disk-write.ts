@@ -10,7 +10,9 @@ import type { Address, Block } from '../keys/block.ts'
 import { sealSlot } from '../keys/seal.ts'
 import type { RoomFor } from './areas.ts'
 import type { DiskCore, SlotContent } from './disk-core.ts'
+import type { IndexRecord } from './record.ts'
 import type { SlotTenure, SlotUse } from './slot-table.ts'
+import { isDiskFull } from './store-error.ts'
 
 /**
  * Writes a block to a slot of its own, evicting for it as needed. The slot counts for `use` and is held:
@@ -26,21 +28,36 @@ export async function writeSlot(
   if (tenure === undefined) return undefined
   try {
     const { sealed, nonce, tag } = sealSlot(core.keys, address, block)
-    await core.slab.write(tenure.slot, sealed)
-    core.meter.wrote(BLOCK_BYTES)
+    await writeSealed(core, tenure.slot, sealed)
+    core.table.written()
+    // the counters tell nothing of what the node inserts itself
+    if (use !== 'outbox') core.meter.wrote(BLOCK_BYTES)
     return { ...tenure, nonce, tag, checksum: crc32(sealed) }
   } catch (error) {
-    giveBack(core, use, tenure.slot)
+    if (isDiskFull(error)) core.table.giveBack(tenure.slot)
+    else core.table.refused(tenure.slot)
     if (!core.gate.isClosed) core.condition.failed(error)
     throw error
   }
 }
 
-/** A slot that was written for nothing, without any entry. */
-export function giveBack({ areas, table }: DiskCore, use: SlotUse, slot: number): void {
-  if (use === 'outbox') table.unpin(slot)
-  else areas.leave(slot)
-  table.letGo(slot)
+/** Once more where a sync of the slab failed meanwhile: what the write has brought may be lost. */
+async function writeSealed(
+  { slab, group }: DiskCore,
+  slot: number,
+  sealed: Uint8Array,
+): Promise<void> {
+  for (;;) {
+    const failures = group.syncFailures
+    await slab.write(slot, sealed)
+    if (group.syncFailures === failures) return
+  }
+}
+
+/** A waiting entry names a slot whose bytes are lost. An insert that was committed had its bytes synced. */
+export function loseRecord({ areas, ledger }: DiskCore, record: IndexRecord): void {
+  if (record.area === 'outbox') ledger.spoil(record.insertId)
+  else areas.leave(record.slot)
 }
 
 /** A slot that counts for `use` and is held. Undefined: there is no room, and none can be made. */
@@ -86,7 +103,7 @@ async function freeSlots({ areas, table, fill, group }: DiskCore): Promise<boole
     return true
   }
   // the slab stays shorter than the shares say: whatever gives up a slot
-  return areas.evict('cache') || areas.evict('store')
+  return areas.evictFuller()
 }
 
 /**

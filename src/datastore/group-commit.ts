@@ -7,8 +7,9 @@ import { ShoalError } from '../errors.ts'
 import type { SealKeys } from '../keys/seal.ts'
 import type { Clock } from '../runtime.ts'
 import type { DiskCondition } from './disk-condition.ts'
+import { rewriteSlot } from './disk-rewrite.ts'
 import type { IndexKey } from './keyspace.ts'
-import { encodeRecord } from './record.ts'
+import { doneRecord, encodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { Index, IndexChange } from './sorted-index.ts'
 import type { Slab } from './slab.ts'
@@ -21,14 +22,21 @@ export const COMMIT_ENTRIES = 256
 export const COMMIT_DELAY_MS = 100
 /** Above this many waiting entries puts wait: one commit under way and two queued. */
 export const MAX_PENDING_ENTRIES = 3 * COMMIT_ENTRIES
+/** More deletions than this do not wait for a disk that takes none: the sweep finds what they were to delete. */
+export const MAX_DELETIONS = 4096
 /** Pause after a failed commit, ms: a full disk does not empty itself in between. */
 const RETRY_DELAY_MS = 2000
 
 interface Change {
   readonly key: IndexKey
-  /** undefined deletes. */
+  /** undefined: the entry is absent from now on, ... */
   readonly record: IndexRecord | undefined
+  /** ... and is overwritten by one that says so, in place of being deleted. */
+  readonly done?: DoneArea
 }
+
+/** What waits for something, and is done one day. */
+type DoneArea = 'outbox' | 'insert'
 
 /** Which keys were queued since, or were on their way then: what a reader of the disk may have missed. */
 export interface ChangeWatch {
@@ -49,6 +57,8 @@ export interface GroupCommitParts {
 export class GroupCommit {
   /** Called after each commit that changed the index. */
   oncommit: () => void = () => {}
+  /** Called for a waiting record whose slot has lost its bytes by a failed sync. */
+  onlost: (record: IndexRecord) => void = () => {}
   readonly #parts: GroupCommitParts
   #pending = new Map<string, Change>()
   #writing = new Map<string, Change>()
@@ -61,6 +71,9 @@ export class GroupCommit {
   #failed = false
   #isClosed = false
   #isAbandoned = false
+  #syncFailures = 0
+  /** So many of them have been made good. */
+  #mendedFailures = 0
 
   constructor(parts: GroupCommitParts) {
     this.#parts = parts
@@ -73,6 +86,11 @@ export class GroupCommit {
   /** Changes not yet on the disk. */
   get size(): number {
     return this.#pending.size + this.#writing.size
+  }
+
+  /** How often a sync of the slab failed: what a write under way then has brought may be lost. */
+  get syncFailures(): number {
+    return this.#syncFailures
   }
 
   /** A change not yet on the disk: its record, null for a deletion, undefined: look on the disk. */
@@ -90,8 +108,20 @@ export class GroupCommit {
     this.#queue({ key, record })
   }
 
+  /** While very many deletions wait this one is left to the sweep, unless it undoes a change that waits. */
   delete(key: IndexKey): void {
+    const isNew = !this.#pending.has(key.id) && !this.#writing.has(key.id)
+    if (isNew && this.#deletions >= MAX_DELETIONS) return
     this.#queue({ key, record: undefined })
+  }
+
+  /**
+   * An entry of an outbox or insert is needed no more. A deletion of its own would show in the index,
+   * without any key, whose blocks those were: the sweep deletes it with all others.
+   */
+  finish(key: IndexKey, area: DoneArea): void {
+    this.#parts.table.staleEntries++
+    this.#queue({ key, record: undefined, done: area })
   }
 
   /** Watches the queue until `stop`: what the disk says of a key that `has` knows may be out of date. */
@@ -126,6 +156,11 @@ export class GroupCommit {
     return this.#next
   }
 
+  /** Somebody's sync of the slab failed: a later one that succeeds says nothing of what was written before. */
+  syncFailed(): void {
+    this.#syncFailures++
+  }
+
   /** Commits for the last time; no timer is left afterwards. */
   async close(): Promise<void> {
     try {
@@ -147,10 +182,14 @@ export class GroupCommit {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     this.#checkAlive()
-    if (this.#pending.size === 0) return
     const { table, clock, condition, meter } = this.#parts
+    if (this.#pending.size === 0) {
+      table.free(table.takeLimbo()) // whatever led to them is on the disk
+      return
+    }
     const startedAtMs = clock.now()
     this.#take()
+    const hasBlocks = [...this.#writing.values()].some(isOfBlock)
     const freed = table.takeLimbo()
     try {
       await this.#write()
@@ -165,17 +204,42 @@ export class GroupCommit {
     this.#writing = new Map()
     table.free(freed)
     condition.succeeded()
-    meter.time('commit', clock.now() - startedAtMs)
+    // nothing tells of commits that only the outbox had a need for
+    if (hasBlocks) meter.time('commit', clock.now() - startedAtMs)
     this.oncommit()
   }
 
   async #write(): Promise<void> {
-    const { slab, index } = this.#parts
     const changes = [...this.#writing.values()]
     // an index ahead of its slab would name slots with other bytes
-    if (changes.some(({ record }) => record !== undefined)) await slab.sync()
+    if (changes.some(namesSlot)) await this.#sync()
     this.#checkAlive()
-    await index.write(changes.flatMap((change) => this.#encode(change)))
+    await this.#parts.index.write(changes.flatMap((change) => this.#encode(change)))
+  }
+
+  async #sync(): Promise<void> {
+    await this.#mend()
+    this.#checkAlive()
+    try {
+      await this.#parts.slab.sync()
+    } catch (error) {
+      this.syncFailed()
+      throw error
+    }
+  }
+
+  /**
+   * After a failed sync the system counts as written what is not on the disk, and the next sync succeeds:
+   * everything that waits is written to its slot once more, as far as it can still be read there.
+   */
+  async #mend(): Promise<void> {
+    const failures = this.#syncFailures
+    if (failures === this.#mendedFailures) return
+    for (const { record } of this.changes().values()) {
+      this.#checkAlive()
+      if (record !== undefined && !(await rewriteSlot(this.#parts, record))) this.onlost(record)
+    }
+    this.#mendedFailures = failures
   }
 
   #take(): void {
@@ -191,13 +255,21 @@ export class GroupCommit {
     this.#startTimer(RETRY_DELAY_MS)
   }
 
-  /** Nothing for an entry whose slot was freed while it waited. */
-  #encode({ key, record }: Change): IndexChange[] {
+  /**
+   * An entry whose slot was freed while it waited is not written, unless a later one is on its way: then a
+   * crash in between must still find this edition. Of a signed block the disk may have an older one under
+   * the key, which must not come back.
+   */
+  #encode(change: Change): IndexChange[] {
     const { keys, table } = this.#parts
+    const { key, done } = change
+    const record = done === undefined ? change.record : doneRecord(done)
     if (record === undefined) return [{ key: key.bytes, value: undefined }]
-    const isBlock = record.area === 'store' || record.area === 'cache'
-    if (isBlock && !table.isCurrent(record, 'area')) return []
-    return [{ key: key.bytes, value: encodeRecord(keys, key, record) }]
+    const isFreed = isOfBlock(change) && !table.isCurrent(record, 'area')
+    if (!isFreed || this.#pending.has(key.id)) {
+      return [{ key: key.bytes, value: encodeRecord(keys, key, record) }]
+    }
+    return record.sequence === undefined ? [] : [{ key: key.bytes, value: undefined }]
   }
 
   #queue(change: Change): void {
@@ -229,6 +301,14 @@ export class GroupCommit {
   }
 }
 
+function namesSlot({ record }: Change): boolean {
+  return record !== undefined && record.area !== 'insert' && record.area !== 'meta'
+}
+
 function isDeletion({ record }: Change): boolean {
   return record === undefined
+}
+
+function isOfBlock(change: Change): change is Change & { readonly record: IndexRecord } {
+  return change.record?.area === 'store' || change.record?.area === 'cache'
 }

@@ -16,6 +16,7 @@ import { fileAt, syncFolder } from './whole-file.ts'
 /** The copy beside the index: unfinished, and whole. */
 const DRAFT = '.new'
 const WHOLE = '.mended'
+export const SALVAGE_ENDINGS = [DRAFT, WHOLE] as const
 
 /** Writes all that `from` can read to a new index beside `path`, for `takeSalvaged`. Reads only. */
 export async function salvageIndex(

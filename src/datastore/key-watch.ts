@@ -1,5 +1,5 @@
 /**
- * Noticing that the store key was destroyed under a running store (spec §11.9).
+ * Noticing that the store key was destroyed under a running store (spec §11.11).
  * @module
  */
 import type { Clock } from '../runtime.ts'

@@ -24,6 +24,8 @@ interface Insert {
   blocks: number
   waiting: number
   committed: boolean
+  /** The disk has lost a block of it before it was committed. */
+  isSpoilt?: boolean
 }
 
 /** An entry as the state file keeps it. */
@@ -77,6 +79,18 @@ export class OutboxLedger {
   /** @throws RangeError unless `insertId` was begun and neither committed nor discarded (a bug). */
   checkOpen(insertId: number): void {
     if (!this.isOpen(insertId)) throw new RangeError('no such insert is open')
+  }
+
+  /** A block of an open insert is lost: it cannot be committed any more. */
+  spoil(insertId: number): void {
+    const insert = this.#inserts.get(insertId)
+    if (insert?.committed === false) insert.isSpoilt = true
+  }
+
+  /** @throws ShoalError E_STORE_IO for an insert that lost a block. */
+  checkWhole(insertId: number): void {
+    if (this.#inserts.get(insertId)?.isSpoilt !== true) return
+    throw new ShoalError('E_STORE_IO', 'the disk lost a block of the insert: it has to begin anew')
   }
 
   has(insertId: number, address: Address): boolean {

@@ -71,6 +71,13 @@ export function planOf(storeBytes: number): DiskPlan {
   }
 }
 
+/** The smallest quota, in whole MiB, whose store has room for a slab of `slots`. */
+export function leastBytesFor(slots: number): number {
+  let bytes = Math.ceil((slots * BYTES_PER_SLOT) / MIB) * MIB
+  while (planOf(bytes).slots < slots) bytes += MIB
+  return bytes
+}
+
 /** Bytes that a store needs beside a slab of `slots`: what the filling leaves free on the disk. */
 export function reserveOf(slots: number): number {
   const isLarge = slots * BYTES_PER_SLOT >= LARGE_STORE_BYTES

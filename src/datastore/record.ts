@@ -65,6 +65,11 @@ export const EMPTY_RECORD: IndexRecord = {
   tag: EMPTY_TAG,
 }
 
+/** An entry that waits for nothing any more; whoever reads it finds none. */
+export function doneRecord(area: 'outbox' | 'insert'): IndexRecord {
+  return { ...EMPTY_RECORD, area }
+}
+
 /** The value to write at `key`. */
 export function encodeRecord(keys: SealKeys, key: IndexKey, record: IndexRecord): Uint8Array {
   const out = new Uint8Array(RECORD_BYTES)
@@ -83,7 +88,7 @@ export function encodeRecord(keys: SealKeys, key: IndexKey, record: IndexRecord)
   return sealRecord(keys, key.bytes, out)
 }
 
-/** The record at `key`, or undefined: damaged, or written under another store key. */
+/** The record at `key`, or undefined: damaged, written under another store key, or done (`doneRecord`). */
 export function decodeRecord(
   keys: SealKeys,
   key: Uint8Array,
@@ -92,6 +97,7 @@ export function decodeRecord(
   const bytes = openRecord(keys, key, value)
   const area = AREAS[bytes?.[AT.area] ?? AREAS.length]
   if (bytes?.length !== RECORD_BYTES || area === undefined) return undefined
+  if (bytes[AT.homes] === 0 && (area === 'outbox' || area === 'insert')) return undefined
   const view = new DataView(bytes.buffer)
   return {
     area,

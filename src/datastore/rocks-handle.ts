@@ -33,6 +33,12 @@ export class RocksHandle {
     return this.#db !== undefined
   }
 
+  /** Whether it can be used, once it is not being opened anew. */
+  async isUsable(): Promise<boolean> {
+    while (this.#swapping !== undefined) await this.#swapping.catch(() => {})
+    return this.isOpen
+  }
+
   /** @throws ShoalError E_STORE_IO while it cannot be opened again. */
   async use<T>(task: (db: Database) => Promise<T>): Promise<T> {
     while (this.#swapping !== undefined) await this.#swapping.catch(() => {})

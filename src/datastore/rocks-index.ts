@@ -8,7 +8,7 @@
  * and the next compaction, so in the end every write.
  * @module
  */
-import { readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { ShoalError } from '../errors.ts'
@@ -26,7 +26,7 @@ import {
 import { ReadQueue } from './read-queue.ts'
 import { RocksHandle } from './rocks-handle.ts'
 import type { Database } from './rocks-handle.ts'
-import { openDatabase } from './rocks-open.ts'
+import { cutLogs, openDatabase } from './rocks-open.ts'
 import type { Index, IndexBounds, IndexChange, IndexEntry } from './sorted-index.ts'
 import { isDamage } from './store-error.ts'
 
@@ -53,8 +53,6 @@ export interface IndexOptions extends IndexLimits {
   readonly condition: Pick<DiskCondition, 'damaged' | 'mended'>
 }
 
-/** RocksDB never cuts its own LOG while it runs (6 KiB a flush); above this we do, bytes. */
-const MAX_LOG_BYTES = 1024 * 1024
 /** Writes and flushes between two looks at the directory: 16 x 256 entries are 0.7 MiB. */
 const LOOK_EVERY = 16
 /** Free bytes wanted for opening again: a manifest, the tables of the logs, another log. */
@@ -148,7 +146,7 @@ class RocksIndex implements ResizableIndex {
   }
 
   async #read(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    if (!this.#handle.isOpen && !this.#isClosing) return keys.map(() => undefined)
+    if (!this.#isClosing && !(await this.#handle.isUsable())) return keys.map(() => undefined)
     return this.#handle.use(async (db) => {
       const batch = db.read({ capacity: keys.length, autoDestroy: true })
       const values = keys.map((key) =>
@@ -180,10 +178,8 @@ class RocksIndex implements ResizableIndex {
   async #look(): Promise<void> {
     if (--this.#untilLook > 0) return
     this.#untilLook = LOOK_EVERY
+    await cutLogs(this.#path)
     const sizes = await fileSizes(this.#path)
-    if ((sizes.get('LOG') ?? 0) > MAX_LOG_BYTES) {
-      await truncate(join(this.#path, 'LOG')).catch(() => {})
-    }
     let manifest = 0
     for (const [name, bytes] of sizes) if (name.startsWith('MANIFEST')) manifest += bytes
     const isLarge = sumOf(sizes) > (this.#options.maxBytes * 2) / 3

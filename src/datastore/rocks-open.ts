@@ -2,12 +2,13 @@
  * Opening the RocksDB of an index, and telling in one line why it does not open (spec §11.5).
  * @module
  */
-import { readdir, rm } from 'node:fs/promises'
+import { chmod, readdir, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import RocksDB from 'rocksdb-native'
 
 import { ShoalError, isShoalError } from '../errors.ts'
+import type { Database } from './rocks-handle.ts'
 import { isDiskFull } from './store-error.ts'
 import { fileAt } from './whole-file.ts'
 
@@ -22,7 +23,7 @@ const REFUSED =
  * it cannot be created. @throws ShoalError E_STORE_LOCKED while another process has it, E_STORE_FULL,
  * E_STORE_IO.
  */
-export async function openDatabase(path: string, writeBufferBytes: number): Promise<RocksDB> {
+export async function openDatabase(path: string, writeBufferBytes: number): Promise<Database> {
   const db = new RocksDB(path, {
     writeBufferSize: writeBufferBytes,
     maxBackgroundJobs: 2, // one flush, one compaction: a node is not the only program of its host
@@ -33,8 +34,20 @@ export async function openDatabase(path: string, writeBufferBytes: number): Prom
   } catch (error) {
     throw openError(error)
   }
-  await removeOldLogs(path)
-  return db
+  await removeLogs(path)
+  await cutLogs(path)
+  await keepPrivate(path)
+  return {
+    read: (options) => db.read(options),
+    write: (options) => db.write(options),
+    iterator: (bounds, options) => db.iterator(bounds, options),
+    flush: () => db.flush(),
+    compactRange: () => db.compactRange(),
+    close: async () => {
+      await db.close()
+      await removeLogs(path, LOG)
+    },
+  }
 }
 
 /** Whether a process has the index in `path` open. One that is absent or damaged nobody has. */
@@ -53,8 +66,7 @@ function openError(error: unknown): ShoalError {
   const options = { cause: error }
   const reason = error instanceof Error ? error.message : ''
   if (LOCKED.test(reason)) {
-    const message = 'another process is using this data directory'
-    return new ShoalError('E_STORE_LOCKED', message, options)
+    return new ShoalError('E_STORE_LOCKED', 'another process is using this data directory')
   }
   if (isDiskFull(error)) return new ShoalError('E_STORE_FULL', 'the disk is full', options)
   if (REFUSED.test(reason)) {
@@ -76,10 +88,38 @@ export function damagedIndex(cause?: unknown): ShoalError {
   return new ShoalError('E_STORE_IO', message, { cause })
 }
 
-/** Every open leaves the LOG of the run before as LOG.old.<time>, and RocksDB keeps a thousand. */
-async function removeOldLogs(path: string): Promise<void> {
-  for (const name of await readdir(path).catch(() => [])) {
-    if (!name.startsWith('LOG.old.')) continue
-    await rm(join(path, name), { recursive: true, force: true }).catch(() => {})
+/** RocksDB's own log: of the database that is open last, and of those before, of which it keeps a thousand. */
+const LOG = 'LOG'
+const OLD_LOG = 'LOG.old.'
+
+/**
+ * Empties what RocksDB tells of itself: host, path, and when how much was flushed and deleted. It goes on
+ * at its old end, so that the file then begins with a hole. Never throws.
+ */
+export async function cutLogs(path: string): Promise<void> {
+  for (const name of await namesIn(path)) {
+    // whoever tried to open it too has renamed the log that is in use
+    const isLog = name === LOG || name.startsWith(OLD_LOG)
+    if (isLog) await truncate(join(path, name)).catch(() => {})
   }
+}
+
+/** The old ones, and `last` where it is not written any more. */
+async function removeLogs(path: string, last?: typeof LOG): Promise<void> {
+  for (const name of await namesIn(path)) {
+    const isOver = name === last || name.startsWith(OLD_LOG)
+    if (isOver) await rm(join(path, name), { force: true }).catch(() => {})
+  }
+}
+
+/** RocksDB leaves it to the umask who may read its files. */
+async function keepPrivate(path: string): Promise<void> {
+  for (const name of await namesIn(path)) {
+    await chmod(join(path, name), 0o600).catch(() => {}) // it may be gone again
+  }
+}
+
+async function namesIn(path: string): Promise<readonly string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => [])
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
 }

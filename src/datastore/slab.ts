@@ -8,6 +8,7 @@ import { read, write } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 
+import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES } from '../keys/block.ts'
 import { noise } from '../keys/seal.ts'
 
@@ -41,8 +42,9 @@ export interface Slab {
 }
 
 /**
- * Opens or creates the file: a new one has no slots. A torn last slot is cut off, and so is what lies
- * beyond `maxSlots`; slots that a power cut left blank while the file grew are filled again.
+ * Opens or creates the file: a new one has no slots. A torn last slot is cut off; slots that a power cut
+ * left blank while the file grew are filled again. @throws ShoalError E_STORE_IO where it has more than
+ * `maxSlots`: who knows what is in them.
  */
 export async function openSlab(path: string, maxSlots: number): Promise<Slab> {
   const file = await open(path, 'a+', 0o600).then(async (created) => {
@@ -50,11 +52,13 @@ export async function openSlab(path: string, maxSlots: number): Promise<Slab> {
     return open(path, 'r+') // append mode would ignore positions
   })
   try {
-    const { size } = await file.stat()
-    const slots = Math.min(Math.floor(size / BLOCK_BYTES), maxSlots)
+    const { size, blocks } = await file.stat()
+    const slots = Math.floor(size / BLOCK_BYTES)
+    if (slots > maxSlots) throw new ShoalError('E_STORE_IO', 'the slab is longer than the store')
     if (size !== slots * BLOCK_BYTES) await file.truncate(slots * BLOCK_BYTES)
     const slab = new FileSlab(file, slots)
-    if (slots < maxSlots) await fillBlanks(slab)
+    const hasHoles = blocks * 512 < size
+    if (slots < maxSlots || hasHoles) await fillBlanks(slab)
     return slab
   } catch (error) {
     await file.close()
@@ -62,7 +66,10 @@ export async function openSlab(path: string, maxSlots: number): Promise<Slab> {
   }
 }
 
-/** No sealed slot has a page of zeros: whatever block was to be there is lost already. */
+/**
+ * A crash while the file grew leaves pages of zeros near its end. No sealed slot has one: whatever block was
+ * to be there is lost already.
+ */
 async function fillBlanks(slab: Slab): Promise<void> {
   const first = Math.max(0, slab.slots - UNSYNCED_SLOTS)
   for (let slot = first; slot < slab.slots; slot += SPARE_BUFFERS) {
@@ -114,21 +121,33 @@ class FileSlab implements Slab {
 
   async write(slot: number, sealed: Uint8Array): Promise<void> {
     if (slot >= this.#slots) throw new RangeError('a slot beyond the end of the slab')
-    await this.#writeAt(slot * BLOCK_BYTES, sealed)
+    const offset = slot * BLOCK_BYTES
+    for (let at = 0; at < BLOCK_BYTES;) at += await this.#transfer('write', sealed, at, offset + at)
   }
 
   async extend(count: number): Promise<void> {
     const end = this.#slots + count
-    while (this.#slots < end) {
-      const slots = Math.min(PIECE_SLOTS, end - this.#slots)
-      try {
-        await this.#writeAt(this.#slots * BLOCK_BYTES, noise(slots * BLOCK_BYTES))
-      } catch (error) {
-        await this.#cutBack()
-        throw error
-      }
-      this.#slots += slots
+    while (this.#slots < end) await this.#append(Math.min(PIECE_SLOTS, end - this.#slots))
+  }
+
+  /**
+   * The length first: to a file that grows by being written some file systems give much more room than it
+   * needs (XFS twice as much), and all of it counts against the quota.
+   */
+  async #append(slots: number): Promise<void> {
+    const position = this.#slots * BLOCK_BYTES
+    const bytes = noise(slots * BLOCK_BYTES)
+    let at = 0
+    try {
+      await this.#file.truncate(position + bytes.length)
+      while (at < bytes.length) at += await this.#transfer('write', bytes, at, position + at)
+    } catch (error) {
+      this.#slots += Math.floor(at / BLOCK_BYTES)
+      // where not even that works, the next append or open goes over it
+      await this.#file.truncate(this.#slots * BLOCK_BYTES).catch(() => {})
+      throw error
     }
+    this.#slots += slots
   }
 
   async truncate(slots: number): Promise<void> {
@@ -156,21 +175,6 @@ class FileSlab implements Slab {
       })
     }
     await this.#file.close()
-  }
-
-  /** After a failed append. Whole slots of it stay; where not even cutting works, the next one writes over it. */
-  async #cutBack(): Promise<void> {
-    try {
-      const { size } = await this.#file.stat()
-      this.#slots = Math.max(this.#slots, Math.floor(size / BLOCK_BYTES))
-      await this.#file.truncate(this.#slots * BLOCK_BYTES)
-    } catch {}
-  }
-
-  async #writeAt(position: number, bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length;) {
-      at += await this.#transfer('write', bytes, at, position + at)
-    }
   }
 
   /** The plain calls: a FileHandle's cost up to half as much again, on the path of every block. */

@@ -37,6 +37,9 @@ const MAX_ENTRIES = 3
 /** Free slots are looked for in groups of this many. */
 const GROUP_SLOTS = 1024
 const GROUP_WORDS = GROUP_SLOTS / 32
+/** Of the slots that the disk does not take at most so many are set aside, and at most one in 16. */
+const MOST_ASIDE = 1024
+const LEAST_ASIDE = 4
 
 export class SlotTable {
   /** Slots that count for each area; `outbox`: pinned and in no area. */
@@ -62,6 +65,8 @@ export class SlotTable {
   /** Slots that the commit under way will free. */
   #leaving = new Set<number>()
   readonly #held = new Map<number, number>()
+  /** Not free although nobody uses them, the oldest first. */
+  readonly #aside = new Set<number>()
 
   /** `capacity`: slots there may be at most; none of them is there before `extend`. */
   constructor(capacity: number, rng: Rng) {
@@ -194,6 +199,27 @@ export class SlotTable {
     this.#freeIfUnused(slot, when)
   }
 
+  /** A slot just taken goes back before any entry named it: its generation is for the next one. */
+  giveBack(slot: number): void {
+    this.#change(slot, 0)
+    this.#setFree(slot)
+    this.letGo(slot)
+  }
+
+  /**
+   * The same for one that the disk does not take: it is not taken again before the slots that are set aside
+   * are very many, or ever while this table lives.
+   */
+  setAside(slot: number): void {
+    this.#change(slot, 0)
+    this.#aside.add(slot)
+    this.letGo(slot)
+    const [oldest] = this.#aside
+    if (oldest === undefined || this.#aside.size <= mostAside(this.capacity)) return
+    this.#aside.delete(oldest)
+    this.#setFree(oldest)
+  }
+
   /** Index entries of store and cache that name the slot, 0 to 3. */
   entriesOf(slot: number): number {
     return ((this.#flags[slot] ?? 0) & ENTRY_BITS) >> ENTRY_SHIFT
@@ -265,35 +291,44 @@ export class SlotTable {
   extend(extent: number): void {
     const from = this.#extent
     this.#extent = Math.min(extent, this.capacity)
-    for (let slot = from; slot < this.#extent; slot++) if (!this.isInUse(slot)) this.#setFree(slot)
+    this.#freeUnused(from, Math.min(this.#extent, this.#limit))
   }
 
   /** Slots from `limit` on are not taken any more (or are again, with a greater limit). */
   setLimit(limit: number): void {
+    const before = this.#limit
     this.#limit = Math.min(limit, this.capacity)
-    for (let slot = 0; slot < this.#extent; slot++) {
-      if (slot >= this.#limit) this.#unsetFree(slot)
-      else if (!this.isInUse(slot) && !this.#isInLimbo(slot)) this.#setFree(slot)
-    }
+    this.#freeUnused(before, Math.min(this.#extent, this.#limit))
+    for (let slot = this.#limit; slot < this.#extent; slot++) this.#unsetFree(slot)
   }
 
   /** A number of slots above the limit that is in use, held or in limbo; undefined: they can be cut off. */
   firstAboveLimit(from = this.#limit): number | undefined {
-    for (let slot = from; slot < this.#extent; slot++) {
-      if (this.isInUse(slot) || this.isHeld(slot) || this.#isInLimbo(slot)) return slot
+    let first = this.#extent
+    for (const slots of [this.#held.keys(), this.#limbo, this.#leaving]) {
+      for (const slot of slots) if (slot >= from) first = Math.min(first, slot)
     }
-    return undefined
+    const flags = this.#flags
+    for (let slot = from; slot < first; slot++) {
+      if (((flags[slot] as number) & (AREA_BITS | PINNED)) !== 0) return slot
+    }
+    return first < this.#extent ? first : undefined
   }
 
-  /** Room for `capacity` slots; where that is fewer, `firstAboveLimit` must have been undefined. */
+  /**
+   * Room for `capacity` slots; where that is fewer, `firstAboveLimit` must have been undefined. Until the
+   * arrays of before are collected they are there twice: 6.1 bytes for each slot of before.
+   */
   setCapacity(capacity: number): void {
+    this.setLimit(Math.min(this.#limit, capacity))
+    this.#extent = Math.min(this.#extent, capacity)
+    for (const slot of this.#aside) if (slot >= capacity) this.#aside.delete(slot)
     this.#flags = resized(this.#flags, new Uint8Array(capacity))
     this.#generations = resized(this.#generations, new Uint8Array(capacity))
     this.#marks = resized(this.#marks, new Uint32Array(capacity))
-    this.#freeBits = new Uint32Array(groupsOf(capacity) * GROUP_WORDS)
-    this.#freeInGroup = new Uint16Array(groupsOf(capacity))
-    this.#freeCount = 0
-    this.#extent = Math.min(this.#extent, capacity)
+    const groups = groupsOf(capacity)
+    this.#freeBits = resized(this.#freeBits, new Uint32Array(groups * GROUP_WORDS))
+    this.#freeInGroup = resized(this.#freeInGroup, new Uint16Array(groups))
     this.setLimit(capacity)
   }
 
@@ -369,11 +404,21 @@ export class SlotTable {
 
   #setFree(slot: number): void {
     if (slot >= this.#limit || slot >= this.#extent || this.#isFree(slot)) return
+    if (this.#aside.has(slot)) return
     this.#freeBits[slot >>> 5] = (this.#freeBits[slot >>> 5] as number) | (1 << (slot & 31))
     const group = Math.floor(slot / GROUP_SLOTS)
     this.#freeInGroup[group] = (this.#freeInGroup[group] as number) + 1
     this.#freeCount++
     this.#lastFreed = slot
+  }
+
+  /** Slots of a run that nobody uses may be taken. */
+  #freeUnused(from: number, end: number): void {
+    const flags = this.#flags
+    for (let slot = from; slot < end; slot++) {
+      const isInUse = ((flags[slot] as number) & (AREA_BITS | PINNED)) !== 0
+      if (!isInUse && !(this.hasLimbo && this.#isInLimbo(slot))) this.#setFree(slot)
+    }
   }
 
   #unsetFree(slot: number): void {
@@ -410,7 +455,11 @@ function groupsOf(slots: number): number {
   return Math.max(1, Math.ceil(slots / GROUP_SLOTS))
 }
 
-function resized<T extends Uint8Array | Uint32Array>(from: T, to: T): T {
+function mostAside(capacity: number): number {
+  return Math.max(LEAST_ASIDE, Math.min(MOST_ASIDE, capacity >>> 4))
+}
+
+function resized<T extends Uint8Array | Uint16Array | Uint32Array>(from: T, to: T): T {
   to.set(from.subarray(0, to.length))
   return to
 }

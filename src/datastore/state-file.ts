@@ -1,6 +1,6 @@
 /**
  * What memory knew when the store was closed, sealed in one file, so that the next open need not read
- * the whole index (spec §11.5). It is used once, and only by the index that it was saved with.
+ * the whole index (spec §11.9). It is used once, and only by the index that it was saved with.
  * @module
  */
 import { rename, rm } from 'node:fs/promises'
@@ -15,13 +15,14 @@ import type { SealKeys } from '../keys/seal.ts'
 import type { Areas } from './areas.ts'
 import type { FilteredIndex } from './filtered-index.ts'
 import type { OutboxLedger } from './outbox-ledger.ts'
+import { sharesOf } from './quota.ts'
 import type { SlotTable } from './slot-table.ts'
 import { DRAFT, fileAt, syncFolder, withFile } from './whole-file.ts'
 
 export const STATE_FILE = 'state'
-/** Most that the file may take: it is in the plan of the quota. */
-const MAX_BYTES_PER_SLOT = 16
-const MAX_FIXED_BYTES = 64 * 1024
+/** The file is always as long as it may get, which is in the plan of the quota: what is in it does not show. */
+const FILE_BYTES_PER_SLOT = 16
+const FILE_FIXED_BYTES = 64 * 1024
 /** Bytes sealed together. */
 const PIECE_BYTES = 1024 * 1024
 const SEALED_PIECE_BYTES = PIECE_BYTES + RECORD_OVERHEAD_BYTES
@@ -48,20 +49,25 @@ export interface StatePlace {
   readonly epoch: Uint8Array
 }
 
-/** False: there is too much of it, and nothing was written. @throws what the disk throws. */
+/**
+ * For a store that is over: its areas get the shares of all its slots. False: there is too much of it, and
+ * nothing was written. @throws what the disk throws.
+ */
 export async function saveState(place: StatePlace, parts: StateParts): Promise<boolean> {
+  // a disk that is full may have made the shares smaller: the next open begins with all slots
+  const shares = sharesOf(parts.table.capacity)
+  if (parts.areas.shares.cacheSlots !== shares.cacheSlots) parts.areas.shares = shares
   const sections = sectionsOf(parts)
-  const bytes = sections.reduce((sum, { length }) => sum + length, 0)
-  const pieces = Math.ceil(bytes / PIECE_BYTES)
-  const most = parts.table.capacity * MAX_BYTES_PER_SLOT + MAX_FIXED_BYTES
-  if (bytes + pieces * RECORD_OVERHEAD_BYTES > most) return false
+  const { fileBytes, pieces } = sizeFor(parts.table.capacity)
+  const plainBytes = fileBytes - pieces * RECORD_OVERHEAD_BYTES
+  if (sections.reduce((sum, { length }) => sum + length, 0) > plainBytes) return false
   const path = join(place.folder, STATE_FILE)
   const draft = path + DRAFT
   try {
     await rm(draft, { force: true })
     await withFile(draft, 'wx', async (file) => {
       let piece = 0
-      for (const plain of cut(sections, bytes)) {
+      for (const plain of cut(sections, plainBytes)) {
         await file.appendFile(sealState(place.keys, { epoch: place.epoch, piece, pieces }, plain))
         piece++
       }
@@ -87,12 +93,9 @@ export async function loadState(
 ): Promise<boolean> {
   const path = join(place.folder, STATE_FILE)
   const found = await fileAt(path)
-  if (found?.isFile !== true) return false
-  const pieces = Math.ceil(found.sizeBytes / SEALED_PIECE_BYTES)
-  return withFile(path, 'r', (file) => {
-    const reader = new PieceReader(file, place, { pieces, sizeBytes: found.sizeBytes })
-    return fill(reader, parts, slots)
-  })
+  const size = sizeFor(parts.table.capacity)
+  if (found?.isFile !== true || found.sizeBytes !== size.fileBytes) return false
+  return withFile(path, 'r', (file) => fill(new PieceReader(file, place, size), parts, slots))
 }
 
 /** Removes the file: from now on memory changes. */
@@ -100,6 +103,21 @@ export async function dropState(folder: string): Promise<void> {
   await rm(join(folder, STATE_FILE + DRAFT), { force: true })
   await rm(join(folder, STATE_FILE), { force: true })
   await syncFolder(folder)
+}
+
+interface FileSize {
+  readonly fileBytes: number
+  readonly pieces: number
+}
+
+function sizeFor(slots: number): FileSize {
+  const most = slots * FILE_BYTES_PER_SLOT + FILE_FIXED_BYTES
+  const whole = Math.floor(most / SEALED_PIECE_BYTES)
+  const rest = most - whole * SEALED_PIECE_BYTES
+  // the last piece has at least one byte
+  return rest > RECORD_OVERHEAD_BYTES
+    ? { fileBytes: most, pieces: whole + 1 }
+    : { fileBytes: whole * SEALED_PIECE_BYTES, pieces: whole }
 }
 
 /** Header, arrays, inserts, entries. */
@@ -168,7 +186,6 @@ async function fill(reader: PieceReader, parts: StateParts, slots: number): Prom
 function fits(header: Float64Array, parts: StateParts, slots: number): boolean {
   const expected = headerOf(parts, 0)
   const [inserts = -1, entries = -1] = header.subarray(9)
-  const mostEntries = parts.ledger.capacityBlocks
   return (
     header[0] === VERSION &&
     header[1] === slots &&
@@ -177,7 +194,7 @@ function fits(header: Float64Array, parts: StateParts, slots: number): boolean {
     header[5] === expected[5] &&
     inserts >= 0 &&
     entries >= inserts &&
-    entries <= mostEntries
+    entries <= parts.table.capacity
   )
 }
 
@@ -206,9 +223,10 @@ function bytesOf(array: { buffer: ArrayBufferLike; byteOffset: number; byteLengt
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 }
 
-/** The bytes of all sections in pieces, in one buffer that is used again and again. */
+/** The bytes of all sections, and zeros up to `bytes`, in pieces: in one buffer that is used again and again. */
 function* cut(sections: readonly Uint8Array[], bytes: number): Generator<Uint8Array> {
   const piece = new Uint8Array(Math.min(PIECE_BYTES, bytes))
+  let left = bytes
   let filled = 0
   for (const section of sections) {
     for (let at = 0; at < section.length;) {
@@ -218,25 +236,26 @@ function* cut(sections: readonly Uint8Array[], bytes: number): Generator<Uint8Ar
       at += part.length
       if (filled < piece.length) continue
       yield piece
+      left -= filled
       filled = 0
     }
   }
-  if (filled > 0) yield piece.subarray(0, filled)
+  for (; left > 0; left -= piece.length) {
+    piece.fill(0, filled)
+    filled = 0
+    yield piece.subarray(0, left)
+  }
 }
 
 /** Reads the pieces one after the other. */
 class PieceReader {
   readonly #file: FileHandle
   readonly #place: StatePlace
-  readonly #size: { readonly pieces: number; readonly sizeBytes: number }
+  readonly #size: FileSize
   #piece = 0
   #rest: Uint8Array = new Uint8Array(0)
 
-  constructor(
-    file: FileHandle,
-    place: StatePlace,
-    size: { readonly pieces: number; readonly sizeBytes: number },
-  ) {
+  constructor(file: FileHandle, place: StatePlace, size: FileSize) {
     this.#file = file
     this.#place = place
     this.#size = size
@@ -255,9 +274,9 @@ class PieceReader {
   }
 
   async #next(): Promise<boolean> {
-    const { pieces, sizeBytes } = this.#size
+    const { pieces, fileBytes } = this.#size
     const start = this.#piece * SEALED_PIECE_BYTES
-    const sealed = new Uint8Array(Math.min(SEALED_PIECE_BYTES, Math.max(0, sizeBytes - start)))
+    const sealed = new Uint8Array(Math.min(SEALED_PIECE_BYTES, Math.max(0, fileBytes - start)))
     for (let at = 0; at < sealed.length;) {
       const { bytesRead } = await this.#file.read(sealed, at, sealed.length - at, start + at)
       if (bytesRead === 0) return false

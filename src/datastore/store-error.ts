@@ -8,12 +8,25 @@ const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'E_STORE_FULL'])
 /** How RocksDB says that a file is not what it wrote, or that it cannot be read; it has no code for it. */
 const DAMAGE = /corrupt|mismatch|magic number|truncated|bad block|while pread|while reading/i
 
+/** Memory for so many slots is refused, and by which words. */
+const NO_MEMORY = /array buffer allocation|invalid (?:typed )?array (?:buffer )?length/i
+
 /** E_STORE_FULL for a full disk, else E_STORE_IO; a ShoalError passes unchanged. */
 export function toStoreError(error: unknown): ShoalError {
   if (isShoalError(error)) return error
   const options = { cause: error }
   if (isDiskFull(error)) return new ShoalError('E_STORE_FULL', 'the disk is full', options)
+  if (error instanceof RangeError && NO_MEMORY.test(error.message)) {
+    const message = 'there is not enough memory for a store as large as store.json says'
+    return new ShoalError('E_STORE_IO', message, options)
+  }
   return new ShoalError('E_STORE_IO', 'the data directory cannot be read or written', options)
+}
+
+/** What is to be said where a folder, or something else that is no file, has the name of a file. */
+export function inTheWay(name: string): ShoalError {
+  const message = `${name} is no file: move it away, and put back the file if there is a copy`
+  return new ShoalError('E_STORE_IO', message)
 }
 
 /** Whether the disk said no, as against a mistake in the program. */

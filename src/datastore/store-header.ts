@@ -7,7 +7,8 @@ import { join } from 'node:path'
 
 import { ShoalError } from '../errors.ts'
 import { utf8, utf8Text } from '../keys/bytes.ts'
-import { readAtMost, replaceFile } from './whole-file.ts'
+import { inTheWay } from './store-error.ts'
+import { fileAt, readAtMost, replaceFile } from './whole-file.ts'
 
 export const HEADER_FILE = 'store.json'
 /** Version of everything that a data directory keeps of the store. */
@@ -21,12 +22,17 @@ export interface StoreHeader {
 
 /**
  * The header of the store in `folder`, undefined where there is none. @throws ShoalError
- * E_STORE_FORMAT for another version, E_STORE_IO where it is damaged.
+ * E_STORE_FORMAT for another version, E_STORE_IO where it is damaged or no file.
  */
 export async function readHeader(folder: string): Promise<StoreHeader | undefined> {
-  const bytes = await readAtMost(join(folder, HEADER_FILE), MAX_BYTES)
+  const bytes = await bytesIn(folder)
   if (bytes === undefined) return undefined
   const { format, storeBytes } = fieldsOf(bytes)
+  if (format === 0) {
+    const advice = 'remove slab, index, store.key and store.json to start with an empty store'
+    const message = `the data directory was made by an older shoal (format 0): ${advice}`
+    throw new ShoalError('E_STORE_FORMAT', message)
+  }
   if (isCount(format) && format > FORMAT) {
     throw new ShoalError(
       'E_STORE_FORMAT',
@@ -47,6 +53,18 @@ export function damagedHeader(): ShoalError {
 export async function writeHeader(folder: string, { storeBytes }: StoreHeader): Promise<void> {
   const text = `${JSON.stringify({ format: FORMAT, storeBytes })}\n`
   await replaceFile(join(folder, HEADER_FILE), utf8(text))
+}
+
+async function bytesIn(folder: string): Promise<Uint8Array | undefined> {
+  const path = join(folder, HEADER_FILE)
+  const found = await fileAt(path)
+  if (found !== undefined && !found.isFile && !found.isLink) throw inTheWay(HEADER_FILE)
+  return readAtMost(path, MAX_BYTES).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EISDIR') throw inTheWay(HEADER_FILE)
+    if (error.code !== 'ENOENT' && error.code !== 'ELOOP') throw error
+    const message = `${HEADER_FILE} is a link that leads to no file: put the file itself in its place`
+    throw new ShoalError('E_STORE_IO', message)
+  })
 }
 
 function fieldsOf(bytes: Uint8Array): { readonly format?: unknown; readonly storeBytes?: unknown } {

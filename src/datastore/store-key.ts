@@ -6,40 +6,45 @@
 import { join } from 'node:path'
 
 import { ShoalError } from '../errors.ts'
-import { utf8 } from '../keys/bytes.ts'
+import { copyOf, utf8 } from '../keys/bytes.ts'
 import {
   STORE_SECRET_BYTES,
   WRAPPED_SECRET_BYTES,
   createStoreSecret,
-  noise,
   unwrapSecret,
   wrapCost,
   wrapSecret,
 } from '../keys/seal.ts'
 import type { PassphraseCost } from '../keys/seal.ts'
-import { fileAt, readAtMost, replaceFile, withFile } from './whole-file.ts'
+import { inTheWay } from './store-error.ts'
+import { fileAt, readAtMost, replaceFile } from './whole-file.ts'
 
 export const KEY_FILE = 'store.key'
 const MAX_PASSPHRASE_BYTES = 1024
-const LENGTHS = [STORE_SECRET_BYTES, WRAPPED_SECRET_BYTES]
 const ADVICE = `put back a copy; without one the blocks are lost, and removing store.json, slab and index starts an empty store`
 
 /** @throws ShoalError E_STORE_IO where the file is missing, of a wrong length, or a link. */
 export async function checkKeyFile(folder: string): Promise<void> {
   const found = await fileAt(join(folder, KEY_FILE))
   if (found === undefined) throw new ShoalError('E_STORE_IO', `${KEY_FILE} is missing: ${ADVICE}`)
-  if (!found.isFile) {
+  if (found.isLink) {
     // what lies elsewhere could not be destroyed by overwriting it here
     const message = `${KEY_FILE} is a link: move the file itself into the data directory`
     throw new ShoalError('E_STORE_IO', message)
   }
-  if (!LENGTHS.includes(found.sizeBytes)) throw damaged()
+  if (!found.isFile) throw inTheWay(KEY_FILE)
+  if (!isKeyLength(found.sizeBytes)) throw damaged()
+}
+
+/** Whether a file of so many bytes may be a key. */
+export function isKeyLength(bytes: number): boolean {
+  return bytes === STORE_SECRET_BYTES || bytes === WRAPPED_SECRET_BYTES
 }
 
 /** Whether there is a file as long as a key. */
 export async function isKeyFile(folder: string): Promise<boolean> {
   const found = await fileAt(join(folder, KEY_FILE))
-  return found?.isFile === true && LENGTHS.includes(found.sizeBytes)
+  return found?.isFile === true && isKeyLength(found.sizeBytes)
 }
 
 /** Whether there is a key that only a passphrase opens. */
@@ -53,9 +58,21 @@ export async function loadSecret(
   passphrase: string | undefined,
 ): Promise<Uint8Array> {
   await checkKeyFile(folder)
-  const file = await readAtMost(join(folder, KEY_FILE), WRAPPED_SECRET_BYTES)
-  if (file?.length === STORE_SECRET_BYTES) return file
-  if (file === undefined || wrapCost(file) === undefined) throw damaged()
+  const file = (await readAtMost(join(folder, KEY_FILE), WRAPPED_SECRET_BYTES)) ?? new Uint8Array(0)
+  try {
+    return await openSecret(file, passphrase)
+  } finally {
+    file.fill(0)
+  }
+}
+
+/** The secret in the content of a key file; the caller wipes both. @throws ShoalError as `loadSecret`. */
+export async function openSecret(
+  file: Uint8Array,
+  passphrase: string | undefined,
+): Promise<Uint8Array> {
+  if (file.length === STORE_SECRET_BYTES) return copyOf(file, 0, file.length)
+  if (wrapCost(file) === undefined) throw damaged()
   if (passphrase === undefined) {
     throw new ShoalError('E_PASSPHRASE', `${KEY_FILE} is locked: a passphrase is needed`)
   }
@@ -73,43 +90,22 @@ export async function createKeyFile(
   passphrase: string | undefined,
 ): Promise<Uint8Array> {
   const secret = createStoreSecret()
-  await writeSecret(folder, secret, passphrase)
+  await replaceFile(join(folder, KEY_FILE), await keyFileOf(secret, passphrase))
   return secret
 }
 
-/**
- * Another passphrase, or none, for the same secret. What the old file held is overwritten afterwards, so
- * far as the file system writes in place.
- */
-export async function rewriteKey(
-  folder: string,
-  before: string | undefined,
-  after: string | undefined,
-  cost?: PassphraseCost,
-): Promise<void> {
-  if (after !== undefined) passphraseBytes(after)
-  const secret = await loadSecret(folder, before)
-  try {
-    await withFile(join(folder, KEY_FILE), 'r+', async (old) => {
-      const { size } = await old.stat()
-      await writeSecret(folder, secret, after, cost)
-      await old.write(noise(size), 0, size, 0)
-      await old.sync()
-    })
-  } finally {
-    secret.fill(0)
-  }
-}
-
-async function writeSecret(
-  folder: string,
+/** The content of a key file: the secret itself, or under a passphrase. @throws ShoalError E_PASSPHRASE */
+export async function keyFileOf(
   secret: Uint8Array,
   passphrase: string | undefined,
   cost?: PassphraseCost,
-): Promise<void> {
-  const isOpen = passphrase === undefined
-  const file = isOpen ? secret : await wrapSecret(secret, passphraseBytes(passphrase), cost)
-  await replaceFile(join(folder, KEY_FILE), file)
+): Promise<Uint8Array> {
+  return passphrase === undefined ? secret : wrapSecret(secret, passphraseBytes(passphrase), cost)
+}
+
+/** @throws ShoalError E_PASSPHRASE where it is none. */
+export function checkPassphrase(passphrase: string): void {
+  passphraseBytes(passphrase)
 }
 
 /** One spelling for a passphrase however a keyboard composes it. @throws ShoalError E_PASSPHRASE */

@@ -28,7 +28,7 @@ export interface ApiOptions {
 /** Routes below `/api`. */
 export function createApi({ node, logger, uploadIdleMs }: ApiOptions): Router {
   const api = Router({ caseSensitive: true, strict: true })
-  const places = new UploadPlaces(uploadIdleMs)
+  const places = new UploadPlaces(node, uploadIdleMs)
   const insert = createInsertRoute(node, places)
   const publish = createPublishRoute(node, places)
   const onlyGet = refuseMethod('GET, HEAD')

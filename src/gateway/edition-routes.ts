@@ -10,6 +10,7 @@ import type { UskUri } from '../keys/uri.ts'
 import { formatUri, parseUri } from '../keys/uri.ts'
 import type { Node } from '../node.ts'
 import { EventStream } from './event-stream.ts'
+import { explainFull } from './full-disk.ts'
 import { hangUpSignal } from './hang-up.ts'
 import { statusLink } from './insert-route.ts'
 import { outcomeError } from './outcome-error.ts'
@@ -64,7 +65,10 @@ export function createWatchRoute(node: Node): RequestHandler {
 export function createAnnounceRoute(node: Node): RequestHandler {
   return async (request, response) => {
     const uri = uskOf(request)
-    const { edition, insertId } = await node.announce(uri, { signal: hangUpSignal(response) })
+    const announcing = node.announce(uri, { signal: hangUpSignal(response) })
+    const { edition, insertId } = await announcing.catch((error: unknown) => {
+      throw explainFull(error, node)
+    })
     response.status(202)
     response.setHeader('Link', statusLink(insertId))
     response.json({ edition, uri: formatUri({ ...uri, edition }) })

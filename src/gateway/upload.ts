@@ -6,6 +6,8 @@
 import type { Request } from 'express'
 
 import { ShoalError } from '../errors.ts'
+import type { Node } from '../node.ts'
+import { explainFull } from './full-disk.ts'
 import { unlessStalled } from './stalled-upload.ts'
 
 /** Uploads at once, each holding a few blocks in memory; one more is answered 429. */
@@ -13,11 +15,13 @@ const MAX_UPLOADS = 16
 
 /** The places for uploads of one gateway. */
 export class UploadPlaces {
+  readonly #node: Pick<Node, 'status'>
   readonly #idleMs: number
   #taken = 0
 
   /** `idleMs`: how long an upload may stand still, ms. */
-  constructor(idleMs: number) {
+  constructor(node: Pick<Node, 'status'>, idleMs: number) {
+    this.#node = node
     this.#idleMs = idleMs
   }
 
@@ -34,6 +38,8 @@ export class UploadPlaces {
       // the iterator must not take the socket with it: a full store still has to be told
       const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
       return await take(unlessStalled(body, this.#idleMs))
+    } catch (error) {
+      throw explainFull(error, this.#node)
     } finally {
       this.#taken--
     }

@@ -127,7 +127,7 @@ export interface StatePlace {
   readonly pieces: number
 }
 
-/** `nonce ‖ sealed ‖ tag`: a piece of what memory knew when the store was closed (spec §11.5). */
+/** `nonce ‖ sealed ‖ tag`: a piece of what memory knew when the store was closed (spec §11.9). */
 export function sealState(keys: SealKeys, place: StatePlace, plaintext: Uint8Array): Uint8Array {
   return sealWhole(keys.state, placeBytes(place), plaintext)
 }

@@ -67,9 +67,9 @@ const HEADER: Record<string, Row> = {
     },
     expect: OLDER,
   },
-  'store.json: of format 0 is no store.json': {
+  'store.json: of format 0 was made by an older node': {
     damage: (path) => writeFile(join(path, 'store.json'), '{"format":0,"storeBytes":67108864}\n'),
-    expect: BAD_HEADER,
+    expect: { code: 'E_STORE_FORMAT', says: /made by an older shoal.*remove/ },
   },
   'store.json: of format 99 was made by a newer node': {
     damage: (path) => writeFile(join(path, 'store.json'), '{"format":99,"anything":[]}\n'),
@@ -95,9 +95,9 @@ const HEADER: Record<string, Row> = {
     damage: (path) => writeFile(join(path, 'store.json'), '{"format":1,"storeBytes":"2GiB"}\n'),
     expect: BAD_HEADER,
   },
-  'store.json: with a smaller size than the slab has keeps what fits': {
+  'store.json: with a smaller size than the slab has is refused, and cuts nothing': {
     damage: (path) => writeFile(join(path, 'store.json'), headerOf(26 * MIB)),
-    expect: ANY,
+    expect: { code: 'E_STORE_IO', says: /write at least \d+ into it/ },
   },
   'store.json: with a greater size than the slab has lets it grow': {
     damage: (path) => writeFile(join(path, 'store.json'), headerOf(40 * MIB)),

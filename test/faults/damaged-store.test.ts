@@ -65,9 +65,9 @@ const SLAB: Record<string, Row> = {
     damage: (path) => rm(join(path, 'slab')),
     expect: NONE_LEFT,
   },
-  'slab: longer than the store it is cut': {
+  'slab: longer than the store it is refused, and not cut': {
     damage: (path) => appendFile(join(path, 'slab'), garbage(200 * BLOCK_BYTES + 100)),
-    expect: {},
+    expect: { code: 'E_STORE_IO', says: /write at least \d+ into it/ },
   },
   'slab: of zeros it has no block': {
     damage: async (path) => {

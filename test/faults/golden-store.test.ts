@@ -17,7 +17,6 @@ import { openIndex } from '../helpers/fault-index.ts'
 import { refusal, temporaryFolder, withStore } from '../helpers/fault-folder.ts'
 import { bytesOf, hex, ofHex } from '../reference/text.ts'
 
-const MIB = 1024 * 1024
 const ALL = { from: 0, to: 2 ** 48 - 1 }
 const LINES = readLines(STORE_FILE)
 

@@ -49,7 +49,10 @@ for (const [name, make] of Object.entries(CLOCKS)) {
   test(`strange clock: a store whose clock ${name} keeps everything and goes on`, async (t) => {
     const path = await temporaryFolder(t)
     const strange = make()
-    const clock: Clock = { now: () => strange(systemClock.now()), after: systemClock.after }
+    const clock: Clock = {
+      now: () => strange(systemClock.now()),
+      after: (delayMs, run) => systemClock.after(delayMs, run),
+    }
     await withStore(path, work, { storeBytes: SMALL_BYTES, clock })
     await withStore(path, async (store) => assert.equal(await countKnown(store), KNOWN_BLOCKS))
   })

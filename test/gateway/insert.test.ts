@@ -160,6 +160,20 @@ for (const [code, status] of FAILURES) {
   })
 }
 
+test('while the disk is full a store without room says that, and not to enlarge it', async () => {
+  const { agent, node } = gateway()
+  const send = async (): Promise<string> => {
+    const error = new ShoalError('E_STORE_FULL', 'Enlarge the store.')
+    node.nextInsert = { afterBytes: 10, error }
+    const response = await agent.post('/api/v1/insert').send(Buffer.alloc(100))
+    assert.equal(response.status, 507)
+    return (response.body as { detail: string }).detail
+  }
+  assert.equal(await send(), 'Enlarge the store.')
+  node.fakeStore.stats = { condition: 'disk-full' }
+  assert.match(await send(), /^The disk of the node is full: make room/)
+})
+
 test('the spread of an insert can be asked for, and nothing else has one', async () => {
   const { agent, node } = gateway()
   node.insertStatuses.set(7, { blocks: 12, spreadBlocks: 5, peers: 2 })

@@ -49,7 +49,7 @@ async function open(given: Orders): Promise<StorePair> {
   const startMs = performance.now()
   let isOpen = false
   const clock: Clock = {
-    now: systemClock.now,
+    now: () => systemClock.now(),
     after(delayMs, run) {
       const isHurried = given.isHurried && !isOpen && delayMs === REBUILD_WAIT_MS
       return systemClock.after(isHurried ? 0 : delayMs, run)

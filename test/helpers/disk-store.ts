@@ -18,6 +18,7 @@ import type { ErrorCode } from '../../src/errors.ts'
 import { BLOCK_BYTES } from '../../src/keys/block.ts'
 import type { Home } from '../../src/keys/block.ts'
 import { silentLogger, systemClock } from '../../src/runtime.ts'
+import type { Clock } from '../../src/runtime.ts'
 import { createSeededRng, seedFromEnvironment } from './rng.ts'
 import type { NamedBlock } from './signed-block.ts'
 
@@ -49,8 +50,13 @@ export async function openAt(path: string, slots = 100): Promise<StorePair> {
 }
 
 /** The same over files that are open already, which it closes. */
-export async function createAt(path: string, dir: DataDir, slots: number): Promise<StorePair> {
-  const store = await createDiskStore(dir, sharesOf(slots), storeOptions(slots))
+export async function createAt(
+  path: string,
+  dir: DataDir,
+  slots: number,
+  clock: Clock = systemClock,
+): Promise<StorePair> {
+  const store = await createDiskStore(dir, sharesOf(slots), { ...storeOptions(slots), clock })
   opened.get(path)?.push(store)
   return store
 }
@@ -59,7 +65,7 @@ export async function createAt(path: string, dir: DataDir, slots: number): Promi
 export async function openKillable(
   path: string,
   slots: number,
-): Promise<{ store: StorePair; kill: () => Promise<void> }> {
+): Promise<{ store: StorePair; kill: () => Promise<void>; dir: DataDir }> {
   const dir = await openDir(path)
   const store = await createAt(path, dir, slots)
   const kill = async (): Promise<void> => {
@@ -67,7 +73,7 @@ export async function openKillable(
     await store.blocks.close().catch(() => {})
     opened.set(path, opened.get(path)?.filter((each) => each !== store) ?? [])
   }
-  return { store, kill }
+  return { store, kill, dir }
 }
 
 /** The store of a folder as a node opens it. */

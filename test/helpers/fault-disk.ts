@@ -17,6 +17,8 @@ export type DiskCall =
   | `index.${'getMany' | 'write' | 'range' | 'flush'}`
   | 'saveStoreBytes'
 
+const HASTE = 50
+
 export interface DiskFault {
   readonly calls: readonly DiskCall[]
   readonly code: 'ENOSPC' | 'EIO' | 'EDQUOT'
@@ -24,17 +26,34 @@ export interface DiskFault {
   readonly oneIn: number
 }
 
-export interface FailingDisk {
-  /** undefined: from now on nothing fails. */
+export class FailingDisk {
+  /** undefined: nothing fails. */
   fault: DiskFault | undefined
   /** Calls that failed so far. */
-  failures: number
-}
+  failures = 0
+  readonly #timers = new Set<object>()
 
-/** Waits of the store are over 50 times as soon: two seconds after a failed commit are 40 ms. */
-export const hastyClock: Clock = {
-  now: systemClock.now,
-  after: (delayMs, run) => systemClock.after(delayMs / 50, run),
+  /** Of the stores over this disk, timers that have not gone off. */
+  get timers(): number {
+    return this.#timers.size
+  }
+
+  /** Waits of the store are over 50 times as soon: two seconds after a failed commit are 40 ms. */
+  readonly clock: Clock = {
+    now: () => systemClock.now(),
+    after: (delayMs, run) => {
+      const timer = {}
+      this.#timers.add(timer)
+      const cancel = systemClock.after(delayMs / HASTE, () => {
+        this.#timers.delete(timer)
+        run()
+      })
+      return () => {
+        this.#timers.delete(timer)
+        cancel()
+      }
+    },
+  }
 }
 
 /** The store of `path`, a new one of SMALL_BYTES where there is none, on a disk that may fail. */
@@ -46,13 +65,13 @@ export async function openOnFailing(
   const rng = createSeededRng(seed)
   const sizes = { storeBytes: undefined, defaultBytes: SMALL_BYTES, passphrase: undefined }
   const dir = await openDataDir(path, { ...sizes, logger: silentLogger })
-  const runtime = { rng, clock: hastyClock, logger: silentLogger }
+  const runtime = { rng, clock: disk.clock, logger: silentLogger }
   return bounded('opening', createDiskStore(wrap(dir, disk, rng), dir.plan, runtime))
 }
 
 function wrap(dir: DataDir, disk: FailingDisk, rng: Rng): DataDir {
   const slab = failing(dir.slab, 'slab', disk, rng)
-  const { write } = slab
+  const write = slab.write.bind(slab)
   slab.write = async (slot, sealed) => {
     const before = disk.failures
     try {

@@ -30,7 +30,7 @@ const PHASES = {
   open: { after: 'start', withinMs: 40, weight: 4 },
   look: { after: 'opened', withinMs: 60, weight: 3 },
   load: { after: 'verified', withinMs: 160, weight: 6 },
-  resize: { after: 'resizing', withinMs: 120, weight: 3 },
+  resize: { after: 'resizing', withinMs: 250, weight: 3 },
   close: { after: 'closing', withinMs: 25, weight: 3 },
   /** Not killed: it closes and ends by itself. */
   ends: { after: 'never', withinMs: 0, weight: 1 },
@@ -178,7 +178,7 @@ class Series {
     const expect = this.#model.expectation(chosen)
     const isNew = expect.quotas.length === 0
     const quota = QUOTAS[this.#rng.below(QUOTAS.length)] as number
-    const isResizing = this.#phase === 'resize' || this.#chance(1, 8)
+    const isResizing = this.#phase === 'resize' || this.#chance(1, 5)
     const isAtStart = isResizing && this.#chance(1, 3)
     return {
       dataDir: this.#dataDir,

@@ -127,7 +127,8 @@ async function makeFolders(folder: () => Promise<string>): Promise<Made> {
 /** Resolves when what is queued now is in the index. */
 async function nextCommit({ care }: StorePair): Promise<void> {
   const commits = (): number => care.stats().latency.commit.counts.reduce((a, b) => a + b, 0)
-  for (const before = commits(); commits() < before + 1;) await sleep(5)
+  const done = commits()
+  while (commits() === done) await sleep(5)
 }
 
 async function assertExpected(path: string, expect: Row['expect']): Promise<void> {
@@ -141,7 +142,7 @@ async function assertExpected(path: string, expect: Row['expect']): Promise<void
 }
 
 async function assertRefuses(path: string, { code, says }: Refuses): Promise<void> {
-  const before = await fileSizes(path)
+  const untouched = await fileSizes(path)
   for (const attempt of [1, 2]) {
     const error = await refusal(path)
     assert.equal(error?.code, code, `attempt ${attempt}: ${error?.message} (SEED=${SEED})`)
@@ -150,7 +151,7 @@ async function assertRefuses(path: string, { code, says }: Refuses): Promise<voi
   }
   const sizes = await fileSizes(path)
   for (const name of ['slab', 'store.key', 'store.json', 'state']) {
-    assert.equal(sizes.get(name), before.get(name), `${name} is left as it is`)
+    assert.equal(sizes.get(name), untouched.get(name), `${name} is left as it is`)
   }
 }
 

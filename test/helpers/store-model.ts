@@ -98,7 +98,13 @@ export class StoreModel {
       case 'refused':
       case 'wrong':
         break
-      default:
+      case 'begun':
+      case 'added':
+      case 'committing':
+      case 'committed':
+      case 'discarding':
+      case 'homing':
+      case 'homed':
         this.#takeInsert(report)
     }
   }

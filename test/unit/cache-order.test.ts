@@ -227,3 +227,23 @@ test('cache order: a cache of a single slot has room for the newest', () => {
     assert.equal(table.used.cache, 1)
   }
 })
+
+test('cache order: of very many that were all asked for again one eviction passes by a few thousand', () => {
+  const table = new SlotTable(40_000, createSeededRng(1))
+  table.extend(40_000)
+  const areas = new Areas({ table, shares: sharesOf(40_000), rng: createSeededRng(1) })
+  const slots = Array.from({ length: 12_000 }, (_, i) => {
+    const slot = table.take('cache')?.slot as number
+    areas.enter(slot, { area: 'cache', bucket: 0, fingerprint: i, link: 1 })
+    table.letGo(slot)
+    return slot
+  })
+  areas.restored('from-index')
+  for (const link of [1, 2]) for (const slot of slots) areas.hit(slot, link)
+  const visited = (): number => slots.filter((slot) => table.isVisited(slot)).length
+  for (const left of [7903, 3806]) {
+    assert.ok(areas.evict('cache'))
+    assert.equal(visited(), left)
+  }
+  assert.equal(table.used.cache, 11_998)
+})

@@ -19,10 +19,16 @@ after(() => rm(folder, { recursive: true, force: true }))
 async function makeDataDir(name: string): Promise<string> {
   const dataDir = join(folder, name)
   await mkdir(join(dataDir, 'keyring.d'), { recursive: true })
-  for (const file of ['store.key', 'store.json', 'slab', 'node.key', 'keyring.key', 'keyring']) {
-    await writeFile(join(dataDir, file), file)
+  const files = {
+    'store.key': 's'.repeat(1_048_576),
+    'store.json': '{"format":1,"storeBytes":67108864}\n',
+    slab: '',
+    'node.key': 'n'.repeat(32),
+    'keyring.key': 'k'.repeat(32),
+    keyring: 'r'.repeat(4096),
   }
-  await writeFile(join(dataDir, 'keyring.d', 'spread'), 'x')
+  for (const [file, text] of Object.entries(files)) await writeFile(join(dataDir, file), text)
+  await writeFile(join(dataDir, 'keyring.d', '0'.repeat(32)), 'x')
   return dataDir
 }
 
@@ -84,6 +90,15 @@ test('a folder that is no data directory is left alone', async () => {
     assert.match(stderr, /^shoal panic: \S+: not a data directory: nothing was touched/)
   }
   assert.deepEqual(await readdir(dataDir), ['letter'])
+})
+
+test('what is not of a node is left, and named', async () => {
+  const dataDir = await makeDataDir('f')
+  await writeFile(join(dataDir, 'thesis.tex'), 'years')
+  const { exit, stderr } = await panic(dataDir, ['--yes', '--keys'])
+  assert.equal(exit, 0, stderr)
+  assert.match(stderr, /^shoal panic: thesis\.tex is left \(not ours\)$/m)
+  assert.deepEqual(await readdir(dataDir), ['thesis.tex'])
 })
 
 test('what cannot be destroyed is named, the rest goes, and it is a failure', async () => {

@@ -111,7 +111,7 @@ test('what cannot be a passphrase, or cannot be asked for, changes nothing', asy
     assert.equal(stderr.split('\n').length, 2, stderr)
   }
   const absent = await passphrase(dataDir, file('--new-passphrase-file', 'absent'))
-  assert.match(absent.stderr, /ENOENT/)
+  assert.match(absent.stderr, /absent: there is no such file \(ENOENT\)\n$/)
   const nobody = await passphrase(dataDir, [])
   assert.deepEqual([nobody.exit, nobody.stdout], [2, ''])
   assert.match(nobody.stderr, /--new-passphrase-file is missing, and there is no terminal/)
@@ -124,7 +124,10 @@ test('a folder without a key is one line that says so', async () => {
   const dataDir = join(folder, 'nothing-here')
   const { exit, stderr } = await passphrase(dataDir, newFile())
   assert.equal(exit, 1)
-  assert.match(stderr, /^shoal store: .*nothing-here: .*store\.key.*\n$/)
+  assert.match(stderr, /^shoal store: \S*nothing-here: there is no such folder\n$/)
+  await mkdir(dataDir)
+  const empty = await passphrase(dataDir, newFile())
+  assert.match(empty.stderr, /^shoal store: \S*nothing-here: store\.key is missing: .*\n$/)
 })
 
 test('a start without the passphrase that it needs says how to give one', async () => {

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import {
   cp,
   mkdir,
-  mkdtemp,
   readFile,
   readdir,
   rename,
@@ -16,110 +14,30 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-import { openDataDir } from '../../src/datastore/data-dir.ts'
-import type { DataDir, DataDirOptions } from '../../src/datastore/data-dir.ts'
 import { insertKey } from '../../src/datastore/keyspace.ts'
 import { planOf } from '../../src/datastore/quota.ts'
-import { EMPTY_RECORD, decodeRecord, encodeRecord } from '../../src/datastore/record.ts'
+import { decodeRecord } from '../../src/datastore/record.ts'
 import { openDatabase } from '../../src/datastore/rocks-open.ts'
-import type { ErrorCode } from '../../src/errors.ts'
-import { isShoalError } from '../../src/errors.ts'
-import { utf8 } from '../../src/keys/bytes.ts'
-import { STORE_SECRET_BYTES, createStoreSecret, wrapSecret } from '../../src/keys/seal.ts'
-import { hasCode } from '../helpers/disk-store.ts'
+import { createStoreSecret } from '../../src/keys/seal.ts'
+import {
+  STORE_BYTES,
+  closeDir,
+  fillAt,
+  folder,
+  openAndClose,
+  openAt,
+  usedFolder,
+} from '../helpers/data-dir.ts'
+import { MIB, hasCode } from '../helpers/disk-store.ts'
 
-const MIB = 1024 * 1024
-const STORE_BYTES = 40 * MIB
 const OPENER = fileURLToPath(new URL('../helpers/data-dir-opener.js', import.meta.url))
 /** Names of a whole data directory. */
 const WHOLE = ['index', 'slab', 'store.json', 'store.key']
-
-async function folder(t: TestContext): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'shoal-dir-'))
-  t.after(() => rm(path, { recursive: true, force: true }))
-  return path
-}
-
-/** Opens; what it warned of is added to `warnings`. */
-function openAt(
-  path: string,
-  options: Partial<DataDirOptions> = {},
-  warnings: string[] = [],
-): Promise<DataDir> {
-  return openDataDir(path, {
-    storeBytes: STORE_BYTES,
-    defaultBytes: 50 * MIB,
-    passphrase: undefined,
-    logger: { info: () => {}, warn: (line) => warnings.push(line) },
-    ...options,
-  })
-}
-
-async function closeDir(dir: DataDir): Promise<void> {
-  await dir.slab.close()
-  await dir.index.close()
-}
-
-/** Opens and closes; what was warned of. */
-async function openAndClose(path: string, options?: Partial<DataDirOptions>): Promise<string[]> {
-  const warnings: string[] = []
-  await closeDir(await openAt(path, options, warnings))
-  return warnings
-}
-
-/** A whole directory with an entry in its index and a few slots. */
-async function usedFolder(t: TestContext): Promise<string> {
-  const path = await folder(t)
-  await fillAt(path)
-  return path
-}
-
-async function fillAt(path: string): Promise<void> {
-  const dir = await openAt(path)
-  const key = insertKey(dir.keys, 7)
-  const value = encodeRecord(dir.keys, key, { ...EMPTY_RECORD, area: 'insert', insertId: 7 })
-  await dir.index.write([{ key: key.bytes, value }])
-  await dir.slab.extend(3)
-  await closeDir(dir)
-}
-
-/** Every file with a digest of its content. */
-async function snapshot(path: string): Promise<string[]> {
-  const lines: string[] = []
-  for (const name of (await readdir(path, { recursive: true })).sort()) {
-    const file = join(path, name)
-    const isFile = (await stat(file)).isFile()
-    const digest = isFile
-      ? createHash('sha256')
-          .update(await readFile(file))
-          .digest('hex')
-      : ''
-    lines.push(`${name} ${digest}`)
-  }
-  return lines
-}
-
-/** Opening says so, in one line, and has changed nothing. */
-async function assertRefused(path: string, code: ErrorCode, message: RegExp): Promise<void> {
-  const before = await snapshot(path)
-  const opening = openAt(path, { passphrase: 'open sesame' })
-  await assert.rejects(opening, (error) => {
-    assert.ok(isShoalError(error))
-    assert.equal(error.code, code, error.message)
-    assert.match(error.message, message)
-    assert.ok(!error.message.includes('\n') && error.message.length < 200, error.message)
-    assert.ok(!error.message.includes('sesame') && !error.message.includes(path))
-    return true
-  })
-  assert.deepEqual(await snapshot(path), before)
-}
 
 test('data directory: a new one is whole, and opens again with the quota it was made with', async (t) => {
   const path = join(await folder(t), 'deep', 'down')
@@ -170,77 +88,26 @@ test('data directory: a quota that cannot be is refused before anything is made'
   assert.deepEqual(await openAndClose(path), [])
 })
 
-test('data directory: one of another format is left as it is', async (t) => {
-  const path = await usedFolder(t)
-  await writeFile(join(path, 'store.json'), '{"format":2,"storeBytes":1,"more":true}')
-  await assertRefused(path, 'E_STORE_FORMAT', /newer shoal/)
-  await rm(join(path, 'store.json'))
-  await assertRefused(path, 'E_STORE_FORMAT', /store\.json is missing, or the format is older/)
-  await rm(join(path, 'index'), { recursive: true })
-  await assertRefused(path, 'E_STORE_FORMAT', /store\.json is missing/)
-})
-
-test('data directory: an index with entries is no half-made one, whatever is missing beside it', async (t) => {
-  const path = await usedFolder(t)
-  await rm(join(path, 'store.json'))
-  await rm(join(path, 'slab'))
-  await assert.rejects(openAt(path), hasCode('E_STORE_FORMAT'))
-})
-
-test('data directory: a damaged store.json says what to write into it', async (t) => {
-  const path = await usedFolder(t)
-  const wrong = ['', '{', 'null', '[]', '{"format":1}', '{"format":1,"storeBytes":"1"}']
-  const more = ['{"format":0,"storeBytes":1}', '{"format":1,"storeBytes":-1}', 'x'.repeat(9000)]
-  for (const text of [...wrong, ...more, '{"format":1,"storeBytes":5}', '\u00ff{}']) {
-    await writeFile(join(path, 'store.json'), text)
-    await assertRefused(path, 'E_STORE_IO', /store\.json is damaged: .*"storeBytes":N/)
+test('data directory: what is in it is for its owner alone, and tells no host and no path', async (t) => {
+  if (process.platform === 'win32') return
+  const path = await folder(t)
+  const before = process.umask(0o022)
+  t.after(() => process.umask(before))
+  const dir = await openAt(path)
+  const index = join(path, 'index')
+  for (let i = 0; i < 40; i++) await dir.index.flush()
+  const log = (await readFile(join(index, 'LOG'))).filter((byte) => byte !== 0)
+  assert.ok(log.length < 8192, `${log.length} bytes of log`)
+  await closeDir(dir)
+  for (const name of await readdir(index)) assert.ok(!name.startsWith('LOG'), name)
+  await closeDir(await openAt(path))
+  const again = await openAt(path)
+  for (const name of await readdir(index)) {
+    if (name === 'LOG' || name.endsWith('.log')) continue // of this very moment
+    assert.equal((await stat(join(index, name))).mode & 0o077, 0, name)
+    assert.equal((await readFile(join(index, name))).indexOf(path), -1, name)
   }
-  await writeFile(join(path, 'store.json'), `{"format":1,"storeBytes":${STORE_BYTES}}`)
-  assert.deepEqual(await openAndClose(path), [])
-})
-
-test('data directory: a store.key that is missing, damaged or a link is told before anything is touched', async (t) => {
-  const path = await usedFolder(t)
-  const file = join(path, 'store.key')
-  await rename(file, join(path, 'kept'))
-  await assertRefused(path, 'E_STORE_IO', /store\.key is missing/)
-  await symlink(join(path, 'kept'), file)
-  await assertRefused(path, 'E_STORE_IO', /store\.key is a link/)
-  await rm(file)
-  await writeFile(file, new Uint8Array(STORE_SECRET_BYTES - 1))
-  await assertRefused(path, 'E_STORE_IO', /store\.key is damaged/)
-  await rename(join(path, 'kept'), file)
-  assert.deepEqual(await openAndClose(path), [])
-})
-
-test('data directory: a locked store.key asks for its passphrase, and nothing stays open', async (t) => {
-  const path = await usedFolder(t)
-  const file = join(path, 'store.key')
-  const wrapped = await wrapSecret(await readFile(file), utf8('swordfish'), {
-    passes: 1,
-    memoryKib: 8,
-  })
-  await writeFile(file, wrapped)
-  await assert.rejects(openAt(path), { code: 'E_PASSPHRASE', message: /needed/ })
-  await assert.rejects(openAt(path, { passphrase: 'trout' }), {
-    code: 'E_PASSPHRASE',
-    message: /wrong/,
-  })
-  assert.deepEqual(await openAndClose(path, { passphrase: 'swordfish' }), [])
-})
-
-test('data directory: index and key of two stores do not open together', async (t) => {
-  const path = await usedFolder(t)
-  const other = await usedFolder(t)
-  await cp(join(path, 'store.key'), join(path, 'kept'))
-  await cp(join(other, 'store.key'), join(path, 'store.key'))
-  const message = /index and store\.key do not belong together/
-  await assert.rejects(openAt(path), { code: 'E_STORE_FORMAT', message })
-  await rename(join(path, 'kept'), join(path, 'store.key'))
-  assert.deepEqual(await openAndClose(path), [], 'nothing was lost by trying')
-  await rm(join(path, 'index'), { recursive: true })
-  await cp(join(other, 'index'), join(path, 'index'), { recursive: true })
-  await assert.rejects(openAt(path), { code: 'E_STORE_FORMAT', message })
+  await closeDir(again)
 })
 
 test('data directory: a damaged index says how to go on, and going on so works', async (t) => {

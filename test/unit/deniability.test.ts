@@ -192,8 +192,8 @@ const SLOT_LOOKS: Record<string, (slot: Buffer) => number> = {
 }
 
 function changedSlots(): number[] {
-  const [before, now] = [slotsOf(filled), slotsOf(final)]
-  return now.flatMap((slot, i) => (Buffer.compare(slot, before[i] ?? slot) === 0 ? [] : [i]))
+  const [at, now] = [slotsOf(filled), slotsOf(final)]
+  return now.flatMap((slot, i) => (Buffer.compare(slot, at[i] ?? slot) === 0 ? [] : [i]))
 }
 
 function slotsOf(slab: Buffer): Buffer[] {

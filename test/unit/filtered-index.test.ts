@@ -1,10 +1,9 @@
 /** @module */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compare, mapKey } from '../../src/keys/bytes.ts'
 import { FilteredIndex } from '../../src/datastore/filtered-index.ts'
 import { KeyFilter } from '../../src/datastore/key-filter.ts'
-import type { Index } from '../../src/datastore/sorted-index.ts'
+import { memoryIndex } from '../helpers/memory-index.ts'
 import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
 
 const seed = seedFromEnvironment()
@@ -12,33 +11,6 @@ const at = `seed ${seed}`
 const rng = createSeededRng(seed)
 const randomKey = (): Uint8Array => Uint8Array.from({ length: 32 }, () => rng.below(256))
 const VALUE = Uint8Array.of(1)
-
-/** An index in memory that counts the keys it is asked for. */
-function memoryIndex() {
-  const entries = new Map<string, { key: Uint8Array; value: Uint8Array }>()
-  const asked = { keys: 0 }
-  const index: Index = {
-    getMany: (keys) => {
-      asked.keys += keys.length
-      return Promise.resolve(keys.map((key) => entries.get(mapKey(key))?.value))
-    },
-    write: (changes) => {
-      for (const { key, value } of changes) {
-        if (value === undefined) entries.delete(mapKey(key))
-        else entries.set(mapKey(key), { key, value })
-      }
-      return Promise.resolve()
-    },
-    range: ({ gt }, limit) => {
-      const sorted = [...entries.values()].toSorted((a, b) => compare(a.key, b.key))
-      const rest = sorted.filter(({ key }) => gt === undefined || compare(key, gt) > 0)
-      return Promise.resolve(rest.slice(0, limit))
-    },
-    flush: () => Promise.resolve(),
-    close: () => Promise.resolve(),
-  }
-  return { index, asked, entries }
-}
 
 test('a filter never denies a key that was added, and denies most others', () => {
   const slots = 2000

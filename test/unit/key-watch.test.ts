@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { watchKey } from '../../src/datastore/key-watch.ts'
-import { createKeyFile, rewriteKey } from '../../src/datastore/store-key.ts'
+import { rewriteKey } from '../../src/datastore/key-change.ts'
+import { createKeyFile } from '../../src/datastore/store-key.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
 import type { SimulatedClock } from '../helpers/clock.ts'
 

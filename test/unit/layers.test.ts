@@ -55,7 +55,35 @@ test('layers: the linter refuses every way to name what decrypts in datastore/ a
       textOf('../keys/seal.ts'),
     )
   }
+  // the whole package, and the way to a library around all imports
+  await write(project, 'src/index.ts', "export { thing } from './keys/eris.ts'\n")
+  for (const folder of FOLDERS) {
+    for (const [form, path] of [
+      ['package', relative(folder, 'src/index.ts')],
+      ['library', 'sodium-native'],
+      ['require', 'node:module'],
+      ['old-require', 'module'],
+    ] as const) {
+      await write(project, `${folder}/${form}.ts`, FORMS.value(path))
+      forbidden.push(`${folder}/${form}.ts`)
+    }
+  }
   assert.deepEqual([...(await refusedFiles(project))].sort(), forbidden.sort())
+})
+
+test('layers: the search for what decrypts follows imports of imports, however they are written', async (t) => {
+  const project = await mkdtemp(join(tmpdir(), 'shoal-layers-'))
+  t.after(() => rm(project, { recursive: true, force: true }))
+  await write(project, 'src/keys/eris.ts', 'export const thing = 1\nexport type Thing = 1\n')
+  await write(project, 'src/deep.ts', "export { thing, type Thing } from './keys/eris.ts'\n")
+  await write(project, 'src/index.ts', "export * from './deep.ts'\n")
+  for (const [form, textOf] of Object.entries(FORMS)) {
+    const name = 'src/datastore/one.ts'
+    await write(project, name, textOf('../index.ts'))
+    const reached = await importsOf([name], project)
+    assert.ok(reached.has('src/keys/eris.ts'), form)
+    assert.equal(reached.size, 4)
+  }
 })
 
 test('layers: nothing that datastore/ and routing/ import leads to what decrypts', async () => {
@@ -68,6 +96,13 @@ test('layers: nothing that datastore/ and routing/ import leads to what decrypts
     assert.ok(names.length > 5, folder)
     const reached = await importsOf(names.map((name) => join(folder, name)))
     for (const opener of openers) assert.ok(!reached.has(opener), `${folder} leads to ${opener}`)
+    // nor does anything but keys/ lead to the primitives
+    const besideKeys = [...reached].filter((name) => !name.startsWith('src/keys/'))
+    for (const name of besideKeys) {
+      const direct = await importsOf([name], ROOT, 1)
+      const isAllowed = name === 'src/routing/position.ts' // one hash
+      assert.ok(isAllowed || !direct.has('src/keys/primitives.ts'), `${name} names the primitives`)
+    }
     assert.ok(reached.has('src/keys/primitives.ts'), 'the search follows imports at all')
   }
 })
@@ -94,11 +129,16 @@ async function refusedFiles(project: string): Promise<Set<string>> {
 }
 
 /** All files of ours that these files import, and those that they import, and so on. */
-async function importsOf(names: readonly string[]): Promise<Set<string>> {
+async function importsOf(
+  names: readonly string[],
+  root = ROOT,
+  most = Infinity,
+): Promise<Set<string>> {
   const reached = new Set(names)
+  let files = 0
   for (const name of reached) {
-    if (!name.endsWith('.ts') || name.endsWith('.d.ts')) continue
-    const text = await readFile(join(ROOT, name), 'utf8')
+    if (!name.endsWith('.ts') || name.endsWith('.d.ts') || ++files > most) continue
+    const text = await readFile(join(root, name), 'utf8')
     for (const [, path = ''] of text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)) {
       reached.add(join(dirname(name), path))
     }

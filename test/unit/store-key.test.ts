@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync, watch } from 'node:fs'
 import {
   link,
   mkdir,
@@ -8,6 +9,7 @@ import {
   rm,
   stat,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -15,13 +17,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
+import { rewriteKey } from '../../src/datastore/key-change.ts'
 import {
   checkKeyFile,
   createKeyFile,
   isKeyFile,
   isKeyProtected,
   loadSecret,
-  rewriteKey,
 } from '../../src/datastore/store-key.ts'
 import { eraseFile, readAtMost, replaceFile } from '../../src/datastore/whole-file.ts'
 import { equals, utf8 } from '../../src/keys/bytes.ts'
@@ -164,6 +166,75 @@ test('store key: one that is missing, cut, too long, damaged or a link is told a
   await symlink(join(path, 'elsewhere'), file)
   await assert.rejects(loadSecret(path, undefined), { code: 'E_STORE_IO', message: /is a link/ })
   assert.equal(await isKeyFile(path), false)
+  await rm(file)
+  await mkdir(file)
+  await assert.rejects(loadSecret(path, undefined), { code: 'E_STORE_IO', message: /is no file/ })
+})
+
+test('store key: of two changes at once one is made, and the other is told that it is not', async (t) => {
+  for (let round = 0; round < 8; round++) {
+    const path = await folder(t)
+    const secret = await createKeyFile(path, undefined)
+    const passphrases = ['one', 'two', 'three']
+    const results = await Promise.allSettled(
+      passphrases.map((passphrase) => rewriteKey(path, undefined, passphrase, LEAST_COST)),
+    )
+    const made = passphrases.filter((_, i) => results[i]?.status === 'fulfilled')
+    assert.equal(made.length, 1, `round ${round}: ${made.join()}`)
+    assert.ok(equals(await loadSecret(path, made[0]), secret))
+    for (const result of results) {
+      if (result.status === 'fulfilled') continue
+      const reason: unknown = result.reason
+      assert.ok(hasCode('E_BUSY')(reason) || hasCode('E_STORE_IO')(reason), String(reason))
+    }
+    assert.deepEqual(await readdir(path), ['store.key'])
+  }
+})
+
+test('store key: one that is destroyed while it is changed does not come back', async (t) => {
+  for (let steps = 0; steps < 60; steps++) {
+    const path = await folder(t)
+    ;(await createKeyFile(path, undefined)).fill(0)
+    const changing = rewriteKey(path, undefined, 'one', LEAST_COST)
+    for (let i = 0; i < steps; i++) await new Promise(setImmediate)
+    const [change] = await Promise.allSettled([changing, eraseFile(join(path, 'store.key'))])
+    assert.deepEqual(await readdir(path), [], `${steps} steps: ${change.status}`)
+  }
+})
+
+test('store key: a draft in use stops another change, one that was left behind does not', async (t) => {
+  const path = await folder(t)
+  const secret = await createKeyFile(path, undefined)
+  const draft = join(path, 'store.key.new')
+  await writeFile(draft, secret)
+  await assert.rejects(rewriteKey(path, undefined, 'one', LEAST_COST), hasCode('E_BUSY'))
+  assert.ok(equals(await readFile(draft), secret), 'it is another process')
+  await link(draft, join(path, 'same'))
+  await utimes(draft, 1, 1)
+  await rewriteKey(path, undefined, 'one', LEAST_COST)
+  assert.ok(!equals(await readFile(join(path, 'same')), secret), 'it is overwritten')
+  assert.deepEqual((await readdir(path)).sort(), ['same', 'store.key'])
+})
+
+test('whole file: a draft that is left, or cannot be put in place, is overwritten before it goes', async (t) => {
+  const path = await folder(t)
+  const secret = createStoreSecret()
+  await writeFile(join(path, 'key.new'), secret)
+  await link(join(path, 'key.new'), join(path, 'same'))
+  await replaceFile(join(path, 'key'), utf8('next'))
+  assert.ok(!equals(await readFile(join(path, 'same')), secret))
+  assert.deepEqual((await readdir(path)).sort(), ['key', 'same'])
+  await mkdir(join(path, 'taken', 'deep'), { recursive: true }) // nothing is renamed to there
+  let seen: Promise<unknown> = Promise.resolve()
+  const watcher = watch(path, (_, name) => {
+    if (name === 'taken.new') seen = link(join(path, name), join(path, 'seen')).catch(() => {})
+  })
+  await assert.rejects(replaceFile(join(path, 'taken'), secret))
+  watcher.close()
+  await seen
+  if (existsSync(join(path, 'seen'))) {
+    assert.ok(!equals(await readFile(join(path, 'seen')), secret))
+  }
 })
 
 test('whole file: a file that is replaced is there whole, before and after', async (t) => {
