@@ -20,7 +20,7 @@ import type { DiskPlan } from './quota.ts'
 import { EMPTY_RECORD, decodeRecord, encodeRecord } from './record.ts'
 import { openRocksIndex } from './rocks-index.ts'
 import type { Index, ResizableIndex } from './rocks-index.ts'
-import { damagedIndex, isDamagedIndex } from './rocks-open.ts'
+import { hasLostManifestName, damagedIndex, isDamagedIndex } from './rocks-open.ts'
 import { openSlab } from './slab.ts'
 import type { Slab } from './slab.ts'
 import { STATE_FILE } from './state-file.ts'
@@ -204,6 +204,8 @@ async function openIndex(
     maxManifestBytes: plan.manifestBytes,
     condition,
   }
+  // only a finished store has all of its files at any moment
+  if (found.header !== undefined && (await hasLostManifestName(path))) throw damagedIndex()
   try {
     return await openRocksIndex(path, options)
   } catch (error) {

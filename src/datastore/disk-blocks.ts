@@ -5,7 +5,7 @@
 import { sequenceOf, signedAddress, supersedes } from '../keys/block.ts'
 import type { Address, Block } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
-import type { DiskCore, Held, SlotContent } from './disk-core.ts'
+import type { DiskCore, Held, SlotContent, SlotRead } from './disk-core.ts'
 import {
   HOMES,
   findEntries,
@@ -125,17 +125,18 @@ export class DiskBlocks implements BlockStore {
   ): Promise<StoredBlock | undefined | 'again'> {
     const entries = await findEntries(this.#core, address)
     options?.signal?.throwIfAborted()
-    let isReadable = true // else the disk may answer again later
+    const reads = new Set<SlotRead>()
     for (const { record } of entries) {
       const read = await readSlot(this.#core, address, record)
       options?.signal?.throwIfAborted()
       if (isBlock(read)) return this.#found(read, record, options?.link)
-      if (read === 'unreadable') isReadable = false
+      reads.add(read)
     }
     const [entry] = entries
     if (entry === undefined || !this.#core.isRebuilt) return undefined
     if (!isCurrent(this.#core, entry.record)) return 'again'
-    return isReadable ? this.#unread(address, entry.record, hasLock) : undefined
+    if (reads.has('unreadable')) return undefined // the disk may answer again later
+    return this.#unread(address, entry.record, hasLock)
   }
 
   async #unread(address: Address, record: IndexRecord, hasLock: boolean): Promise<'again'> {

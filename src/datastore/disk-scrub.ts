@@ -172,11 +172,13 @@ export class Scrubber {
     const key = foundKey(bytes)
     const record = watch.has(key.id) ? undefined : decodeRecord(this.#core.keys, bytes, value)
     if (record === undefined || !this.#isCurrent(record)) return 'skipped'
-    if (await this.#isWhole(record)) return 'whole'
+    const isWhole = await this.#isWhole(record)
+    if (isWhole !== false) return isWhole === true ? 'whole' : 'skipped'
     const [now] = await readRecords(this.#core, [key])
     const isSame = now !== undefined && now.slot === record.slot && this.#isCurrent(now)
     if (!isSame || watch.has(key.id)) return 'skipped'
-    if (await this.#isWhole(now)) return 'whole'
+    const isWholeNow = await this.#isWhole(now)
+    if (isWholeNow !== false) return isWholeNow === true ? 'whole' : 'skipped'
     return this.#free({ key, record: now }, watch)
   }
 
@@ -186,15 +188,18 @@ export class Scrubber {
     return table.isCurrent(record, record.area === 'outbox' ? 'outbox' : 'area')
   }
 
-  /** Whether the slot has the bytes that were written to it. @throws E_STORE_IO on a disk in trouble. */
-  async #isWhole({ slot, checksum }: IndexRecord): Promise<boolean> {
+  /**
+   * Whether the slot has the bytes that were written to it; undefined: it cannot be read now, which says
+   * nothing of them. @throws E_STORE_IO on a disk in trouble.
+   */
+  async #isWhole({ slot, checksum }: IndexRecord): Promise<boolean | undefined> {
     try {
       const isWhole = await this.#core.slab.read(slot, (sealed) => crc32(sealed) === checksum)
       this.#errors = 0
       return isWhole
     } catch (error) {
       if (++this.#errors > MAX_ERRORS) throw toStoreError(error)
-      return false
+      return undefined
     }
   }
 
@@ -202,7 +207,8 @@ export class Scrubber {
   async #free({ key, record }: FoundEntry, watch: ChangeWatch): Promise<Verdict> {
     const { areas, group, table } = this.#core
     if (record.area === 'outbox') {
-      await this.#outbox.get(addressIn(record)) // which drops what it cannot open
+      // which drops what does not open; what cannot be read may be read again another time
+      await this.#outbox.get(addressIn(record)).catch(() => {})
       return this.#isCurrent(record) ? 'skipped' : 'freed'
     }
     const isAlone = !table.isHeld(record.slot) && !watch.has(key.id)

@@ -18,6 +18,8 @@ const LOCKED = /while lock file|lock hold by current process/i
 const REFUSED =
   /permission denied|not permitted|read-only|too many open|input\/output error|cannot allocate/i
 
+const DATABASE_FILE = /^MANIFEST-|\.(?:sst|log)$/
+
 /**
  * The database in `path`, a new one where it is empty. `path` must exist: RocksDB spins for ever where
  * it cannot be created. @throws ShoalError E_STORE_LOCKED while another process has it, E_STORE_FULL,
@@ -60,6 +62,15 @@ export async function isIndexInUse(path: string): Promise<boolean> {
   } catch (error) {
     return isShoalError(error) && error.code === 'E_STORE_LOCKED'
   }
+}
+
+/**
+ * Whether an index that was whole once has lost the file that names its manifest. RocksDB would not always
+ * refuse it: it takes the folder for that of a new database, and begins it.
+ */
+export async function hasLostManifestName(path: string): Promise<boolean> {
+  const names = await namesIn(path)
+  return !names.includes('CURRENT') && names.some((name) => DATABASE_FILE.test(name))
 }
 
 function openError(error: unknown): ShoalError {

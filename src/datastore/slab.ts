@@ -52,13 +52,12 @@ export async function openSlab(path: string, maxSlots: number): Promise<Slab> {
     return open(path, 'r+') // append mode would ignore positions
   })
   try {
-    const { size, blocks } = await file.stat()
+    const { size } = await file.stat()
     const slots = Math.floor(size / BLOCK_BYTES)
     if (slots > maxSlots) throw new ShoalError('E_STORE_IO', 'the slab is longer than the store')
     if (size !== slots * BLOCK_BYTES) await file.truncate(slots * BLOCK_BYTES)
     const slab = new FileSlab(file, slots)
-    const hasHoles = blocks * 512 < size
-    if (slots < maxSlots || hasHoles) await fillBlanks(slab)
+    await fillBlanks(slab)
     return slab
   } catch (error) {
     await file.close()

@@ -44,9 +44,7 @@ test('queue: with 4,096 puts and adds under way another one is E_BUSY, also whil
   await dir.slab.extend(2000)
   const clock = { now: () => systemClock.now(), after: () => () => {} }
   const store = await createAt(path, dir, 2000, clock)
-  let stored = 0
-  for (let i = 0; i < 800; i++) void put(store, contentBlock(i)).then(() => stored++)
-  while (stored < 800) await new Promise((resolve) => setTimeout(resolve, 5))
+  await Promise.all(Array.from({ length: 800 }, (_, i) => put(store, contentBlock(i))))
   const waiting = contentBlock(5000)
   const results = new Map<string, number>()
   const count = (what: string): void => void results.set(what, (results.get(what) ?? 0) + 1)

@@ -30,7 +30,7 @@ async function insert({ outbox }: StorePair, from: number, count: number): Promi
 }
 
 async function spread({ outbox }: StorePair, insertId: number): Promise<void> {
-  for (const entry of [...outbox.entries()]) {
+  for (const entry of outbox.entries()) {
     if (entry.insertId === insertId) await outbox.homeDone(entry, 0)
   }
 }
