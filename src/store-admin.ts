@@ -238,8 +238,8 @@ async function destroy(folder: string, name: string, tell: Tell): Promise<void> 
     const found = await fileAt(path)
     if (found === undefined) return
     if (found.isFile) {
-      await eraseFile(path)
-      tell({ name, outcome: 'destroyed' })
+      const isErased = await eraseFile(path)
+      if (isErased) tell({ name, outcome: 'destroyed' })
     } else if (found.isLink && (await stat(path).catch(() => undefined)) === undefined) {
       await rm(path)
       tell({ name, outcome: 'removed', reason: 'a link that leads nowhere' })

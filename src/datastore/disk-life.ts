@@ -113,7 +113,8 @@ export class DiskLife {
     const { group } = this.#core
     await this.#stop()
     try {
-      const maySave = this.#core.isRebuilt && (await this.#discardOpen())
+      // whatever the disk says to that, what is queued is written, and nothing goes on afterwards
+      const maySave = this.#core.isRebuilt && (await this.#discardOpen().catch(() => false))
       await group.close()
       if (maySave) await this.#saveState()
     } catch (error) {

@@ -113,23 +113,31 @@ export function withOwnFile<T>(path: string, use: (file: FileHandle) => Promise<
  * keeps nobody can say from here.
  */
 export async function eraseFile(path: string): Promise<boolean> {
-  for (let erased = 0; erased < MAX_SUCCESSORS; erased++) {
+  let hasErased = false
+  for (let files = 0; files < MAX_SUCCESSORS; files++) {
     const found = await fileAt(path)
-    if (found === undefined) return erased > 0
+    if (found === undefined) return hasErased
     const inode = found.isFile ? await overwriteAt(path) : found.inode
+    hasErased ||= inode !== undefined
     if ((await fileAt(path))?.inode !== inode) continue
     await rm(path, { force: true })
-    return true
+    return hasErased
   }
   throw new Error('a file that is being erased is written again and again')
 }
 
-async function overwriteAt(path: string): Promise<number> {
+/** The inode of what was overwritten; undefined: it was renamed or removed just now. */
+async function overwriteAt(path: string): Promise<number | undefined> {
   await chmod(path, 0o600).catch(() => {}) // a file of ours that somebody made unwritable
-  return withOwnFile(path, async (file) => {
-    await overwrite(file)
-    return (await file.stat()).ino
-  })
+  try {
+    return await withOwnFile(path, async (file) => {
+      await overwrite(file)
+      return (await file.stat()).ino
+    })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
 }
 
 /** Random bytes over all that an open file holds. Resolves when they are on the disk. */

@@ -251,6 +251,17 @@ test('whole file: a file that is replaced is there whole, before and after', asy
   assert.deepEqual(await readdir(join(path, '..')), ['file'])
 })
 
+test('whole file: one that is replaced while it is erased is no failure, and its draft neither', async (t) => {
+  const path = join(await folder(t), 'file')
+  for (let round = 0; round < 100; round++) {
+    const replacing = replaceFile(path, utf8('secret')).catch(() => {}) // its draft was erased
+    for (let i = 0; i < round % 20; i++) await new Promise(setImmediate)
+    await Promise.all([replacing, eraseFile(`${path}.new`), eraseFile(path)])
+  }
+  await eraseFile(path)
+  assert.deepEqual(await readdir(join(path, '..')), [])
+})
+
 test('whole file: an erased file is overwritten where it was, and one behind a link is not', async (t) => {
   const path = await folder(t)
   const bytes = new Uint8Array(2_500_000).fill(7)
