@@ -201,7 +201,10 @@ export class Rebuild {
       isHere = table.claim(entry) !== 'stale'
     }
     if (isHere) table.pin(entry.slot)
-    else table.staleEntries++
+    else {
+      table.staleEntries++
+      table.outdate(entry) // it stays in the index until the next sweep
+    }
     if (isWanted && !isHere) logger.warn('store: a block of an insert is not there any more')
     return isHere
   }

@@ -351,6 +351,14 @@ export class SlotTable {
     return 'new'
   }
 
+  /**
+   * Open, after a crash: an index entry that nobody waits for names this tenure. Whoever gets the slot next
+   * has a later generation, so that the entry never looks current again.
+   */
+  outdate({ slot, generation }: SlotTenure): void {
+    if (slot < this.capacity && !this.isInUse(slot)) this.#generations[slot] = generation + 1
+  }
+
   /** Open, after a clean stop: counts again what the arrays say. */
   recount(extent: number): void {
     Object.assign(this.used, { store: 0, cache: 0, outbox: 0 })

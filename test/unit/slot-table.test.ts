@@ -214,6 +214,20 @@ test('slot table: of entries that claim one slot the later generation holds, acr
   assert.equal(tableOf(4).claim({ slot: 4, generation: 0 }), 'stale', 'no such slot')
 })
 
+test('slot table: an entry that nobody waits for is never current again, whoever gets its slot', () => {
+  const table = tableOf(1)
+  for (const generation of [0, 7, 255]) {
+    const left = { slot: 0, generation }
+    table.outdate(left)
+    take(table, 'outbox')
+    assert.ok(!table.isCurrent(left, 'outbox'), `generation ${generation}`)
+    table.unpin(0)
+  }
+  const inUse = take(table, 'outbox')
+  table.outdate(inUse)
+  assert.ok(table.isCurrent(inUse, 'outbox'), 'a slot in use stays what it is')
+})
+
 test('slot table: counted again from its arrays it is as it was', () => {
   const table = tableOf(3000, 2500)
   for (let i = 0; i < 1000; i++) {
