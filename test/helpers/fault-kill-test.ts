@@ -10,7 +10,7 @@ import { seedFromEnvironment } from './rng.ts'
 
 /** Two folders at a time: while one process opens its files another computes. */
 const SERIES = 2
-const ROUNDS = 50
+const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 10)
 
 export function testKills(name: string, isRoomy: boolean): void {
   test(name, async () => {
