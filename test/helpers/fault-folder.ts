@@ -25,7 +25,7 @@ const MIB = 1024 * 1024
 /** About 120 slots: small, so that a hundred copies of it are soon made. */
 export const SMALL_BYTES = 28 * MIB
 /** Nothing that is done to so small a store takes a hundredth of it, ms. */
-const HANG_MS = 20_000
+const HANG_MS = 60_000
 
 export interface OpenOptions {
   readonly storeBytes?: number

@@ -7,6 +7,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
 
 import type { Area, StorePair } from '../../src/datastore/store.ts'
 import { isShoalError } from '../../src/errors.ts'
@@ -84,8 +85,7 @@ export class Load {
         await act()
       } catch (error) {
         if (this.#isOver && isShoalError(error) && error.code === 'E_CLOSED') return
-        const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-        say({ type: 'wrong', message: `the load failed: ${text.replaceAll('\n', ' ')}` })
+        say({ type: 'wrong', message: `the load failed: ${inspect(error).replaceAll('\n', ' ')}` })
         await sleep(50)
       }
     }

@@ -2,6 +2,8 @@
  * What a store process under test and its parent tell each other, a line of JSON each.
  * @module
  */
+import { writeSync } from 'node:fs'
+
 import type { Area, PutResult } from '../../src/datastore/store.ts'
 import type { Home } from '../../src/keys/block.ts'
 import { contentBlock, signedBlock } from './signed-block.ts'
@@ -82,7 +84,25 @@ export function blockOf(name: BlockName): NamedBlock {
   return signedBlock(publisher, sequence)
 }
 
-/** Writes before it returns, as pipes do on POSIX: what was said survives the process. */
+const STDOUT = 1
+const PIPE_FULL_PAUSE_MS = 1
+const neverWoken = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * Returns when the parent's pipe has all of it, so that what was said survives the process.
+ * `process.stdout` would not do: of a pipe that is full it keeps the rest in memory, which a kill takes.
+ */
 export function say(report: Report): void {
-  process.stdout.write(`${JSON.stringify(report)}\n`)
+  const line = Buffer.from(`${JSON.stringify(report)}\n`)
+  for (let from = 0; from < line.length;) from += writeSome(line, from)
+}
+
+function writeSome(line: Buffer, from: number): number {
+  try {
+    return writeSync(STDOUT, line, from)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error
+    Atomics.wait(neverWoken, 0, 0, PIPE_FULL_PAUSE_MS)
+    return 0
+  }
 }
