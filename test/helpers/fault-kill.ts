@@ -148,7 +148,9 @@ class Series {
     const [code, signal] = (await exited) as [number | null, string | null]
     clearTimeout(killed)
     guard.stop()
-    if (signal !== 'SIGKILL' && (code !== 0 || after !== 'never')) {
+    // a store may have closed by the time that the kill comes
+    const mayEnd = after === 'never' || after === 'closing'
+    if (signal !== 'SIGKILL' && (code !== 0 || !mayEnd)) {
       this.#say(`ended by itself with ${code}: ${complaints.join('').slice(0, MAX_COMPLAINT)}`)
     }
   }
