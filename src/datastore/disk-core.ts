@@ -26,6 +26,7 @@ import { decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { Slab } from './slab.ts'
 import type { SlotTenure } from './slot-table.ts'
+import type { SpareBuffers } from './spare-buffers.ts'
 import { toStoreError } from './store-error.ts'
 import type { StoreMeter } from './store-meter.ts'
 
@@ -36,6 +37,8 @@ export interface DiskCore {
   readonly table: DiskTable
   readonly areas: Areas
   readonly slab: Slab
+  /** For what is written to it. */
+  readonly sealBuffers: SpareBuffers
   readonly index: FilteredIndex
   readonly group: GroupCommit
   readonly meta: DiskMeta

@@ -23,6 +23,7 @@ import { GroupCommit } from './group-commit.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { OutboxLedger } from './outbox-ledger.ts'
 import type { Shares } from './quota.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { dropState, loadState } from './state-file.ts'
 import { toStoreError } from './store-error.ts'
 import { StoreMeter } from './store-meter.ts'
@@ -44,6 +45,9 @@ export interface DiskStoreOptions extends Abortable {
   readonly clock: Clock
   readonly logger: Logger
 }
+
+/** As many writes as a link may have asked for at a time, 1 MiB. */
+const WRITE_BUFFERS = 32
 
 type Runtime = Pick<DiskStoreOptions, 'rng' | 'clock' | 'logger'>
 
@@ -130,6 +134,7 @@ function createCore(
     table,
     areas: new Areas({ table, shares, rng }),
     slab,
+    sealBuffers: new SpareBuffers(WRITE_BUFFERS),
     index,
     group,
     meta: new DiskMeta(keys, group, nextInsertId),

@@ -27,12 +27,14 @@ export async function writeSlot(
   const tenure = await takeSlot(core, use, signal)
   if (tenure === undefined) return undefined
   try {
-    const { sealed, nonce, tag } = sealSlot(core.keys, address, block)
+    const { sealed, nonce, tag } = sealSlot(core.keys, address, block, core.sealBuffers.take())
     await writeSealed(core, tenure.slot, sealed)
+    const checksum = crc32(sealed)
+    core.sealBuffers.giveBack(sealed)
     core.table.written()
     // the counters tell nothing of what the node inserts itself
     if (use !== 'outbox') core.meter.wrote(BLOCK_BYTES)
-    return { ...tenure, nonce, tag, checksum: crc32(sealed) }
+    return { ...tenure, nonce, tag, checksum }
   } catch (error) {
     if (isDiskFull(error)) core.table.giveBack(tenure.slot)
     else core.table.refused(tenure.slot)

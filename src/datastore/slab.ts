@@ -11,6 +11,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES } from '../keys/block.ts'
 import { noise } from '../keys/seal.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 
 /** Slots appended in one write, 1 MiB: making the bytes keeps the event loop for 0.4 ms. */
 const PIECE_SLOTS = 32
@@ -90,7 +91,7 @@ function hasBlankPage(bytes: Uint8Array): boolean {
 
 class FileSlab implements Slab {
   readonly #file: FileHandle
-  readonly #spare: Uint8Array[] = []
+  readonly #buffers = new SpareBuffers(SPARE_BUFFERS)
   #slots: number
   #running = 0
   #isClosed = false
@@ -106,7 +107,7 @@ class FileSlab implements Slab {
   }
 
   async read<T>(slot: number, use: (sealed: Uint8Array) => T): Promise<T> {
-    const buffer = this.#spare.pop() ?? new Uint8Array(BLOCK_BYTES)
+    const buffer = this.#buffers.take()
     const offset = slot * BLOCK_BYTES
     for (let at = 0; at < BLOCK_BYTES;) {
       const bytesRead = await this.#transfer('read', buffer, at, offset + at)
@@ -114,7 +115,7 @@ class FileSlab implements Slab {
       at += bytesRead
     }
     const result = use(buffer)
-    if (this.#spare.length < SPARE_BUFFERS) this.#spare.push(buffer)
+    this.#buffers.giveBack(buffer)
     return result
   }
 

@@ -79,13 +79,13 @@ export function noise(bytes: number): Uint8Array {
   return chacha20(new Uint8Array(bytes), new Uint8Array(12), randomBytes(32))
 }
 
-/** Seals a block for the disk under a fresh nonce; `sealed` is as long as the block. */
+/** Seals a block for the disk under a fresh nonce, into `sealed`, which is as long as the block. */
 export function sealSlot(
   keys: SealKeys,
   address: Address,
   block: Block,
+  sealed: Uint8Array = new Uint8Array(block.length),
 ): SlotSeal & { readonly sealed: Uint8Array } {
-  const sealed = new Uint8Array(block.length)
   const nonce = randomBytes(SEAL_NONCE_BYTES)
   const secret = blake2b256(address, keys.slot)
   const tag = seal(sealed, block, { secret, nonce, associated: address })
