@@ -12,6 +12,7 @@ import { readUint48 } from '../keys/bytes.ts'
 import type { DiskCore } from './disk-core.ts'
 import { indexPages } from './index-pages.ts'
 import { bucketOf, fingerprintOf, foundKey } from './keyspace.ts'
+import { LossLog } from './loss-log.ts'
 import { addressIn, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { IndexEntry } from './sorted-index.ts'
@@ -37,6 +38,7 @@ interface Found {
 
 export class Rebuild {
   readonly #core: DiskCore
+  readonly #losses: LossLog
   #outbox = new WaitingEntries()
   /** Count of blocks by number of insert. */
   readonly #inserts = new Map<number, number>()
@@ -51,6 +53,7 @@ export class Rebuild {
   /** `core` with an empty table, empty areas, an empty ledger and an index that has learned nothing. */
   constructor(core: DiskCore) {
     this.#core = core
+    this.#losses = new LossLog(core)
   }
 
   /** Resolves when `core.isRebuilt`; rejects with E_CLOSED where `stop` comes first. */
@@ -179,6 +182,7 @@ export class Rebuild {
       waiting.add(entry.key, entry)
       pending.add(entry.insertId)
     }
+    this.#losses.tell()
     this.#outbox = new WaitingEntries()
     for (const [insertId, blocks] of this.#inserts) {
       if (pending.has(insertId)) ledger.restoreInsert(insertId, blocks)
@@ -193,7 +197,7 @@ export class Rebuild {
 
   /** False: an insert that was not committed, of which nobody was told, or another block has the slot. */
   async #pin(entry: WaitingEntry): Promise<boolean> {
-    const { table, slab, logger } = this.#core
+    const { table, slab } = this.#core
     const isWanted = this.#inserts.has(entry.insertId)
     let isHere = isWanted && entry.slot < slab.slots
     if (isHere) {
@@ -205,7 +209,7 @@ export class Rebuild {
       table.staleEntries++
       table.outdate(entry) // it stays in the index until the next sweep
     }
-    if (isWanted && !isHere) logger.warn('store: a block of an insert is not there any more')
+    if (isWanted && !isHere) this.#losses.add()
     return isHere
   }
 
