@@ -3,16 +3,14 @@
  * any moment. Names are ours alone.
  * @module
  */
-import { open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { toStoreError } from '../datastore/store-error.ts'
+import { DRAFT, discard, readAtMost, replaceFile } from '../datastore/whole-file.ts'
 import { ShoalError } from '../errors.ts'
 import { copyOf } from '../keys/bytes.ts'
 import { makeFolder } from '../make-folder.ts'
-
-/** Ending of a file that is not whole yet; one that a crash left behind is never read. */
-const DRAFT = '.new'
 
 export interface FileSize {
   readonly name: string
@@ -38,8 +36,8 @@ export async function openDiskFiles(folder: string, label: string): Promise<Smal
   await telling(label, () => makeFolder(folder))
   return {
     read: (name, maxBytes) => telling(label + name, () => readAtMost(join(folder, name), maxBytes)),
-    write: (name, bytes) => telling(label + name, () => replaceFile(folder, name, bytes)),
-    remove: (name) => telling(label + name, () => rm(join(folder, name), { force: true })),
+    write: (name, bytes) => telling(label + name, () => replaceFile(join(folder, name), bytes)),
+    remove: (name) => telling(label + name, () => discard(join(folder, name))),
     list: () => telling(label, () => listFiles(folder)),
   }
 }
@@ -77,59 +75,13 @@ async function telling<T>(what: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function readAtMost(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (file === undefined) return undefined
-  try {
-    const { size } = await file.stat()
-    const bytes = new Uint8Array(Math.min(size, maxBytes + 1))
-    let at = 0
-    while (at < bytes.length) {
-      const { bytesRead } = await file.read(bytes, at)
-      if (bytesRead === 0) break
-      at += bytesRead
-    }
-    return bytes.subarray(0, at)
-  } finally {
-    await file.close()
-  }
-}
-
-async function replaceFile(folder: string, name: string, bytes: Uint8Array): Promise<void> {
-  const draft = join(folder, name + DRAFT)
-  await rm(draft, { force: true })
-  const file = await open(draft, 'wx', 0o600)
-  try {
-    await file.writeFile(bytes)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(draft, join(folder, name))
-  await syncFolder(folder)
-}
-
-/** Makes the new name last; where folders cannot be opened (Windows) the file system does so itself. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r').catch(() => undefined)
-  if (folder === undefined) return
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
-}
-
 async function listFiles(folder: string): Promise<readonly FileSize[]> {
   const files: (FileSize & { readonly writtenMs: number })[] = []
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
     if (!entry.isFile()) continue
     if (entry.name.endsWith(DRAFT)) {
-      await rm(path, { force: true })
+      await discard(path)
       continue
     }
     const { size, mtimeMs } = await stat(path)
