@@ -21,6 +21,8 @@ export const DEFAULT_READ_CACHE_BYTES = 64 * MIB
 /** A person waits about this long for a page before leaving it. */
 export const FIRST_BYTE_TIMEOUT_MS = 10_000
 export const DEFAULT_NETWORK = 'shoal'
+/** Length of the key that the nodes of a private network share. */
+export const NETWORK_KEY_BYTES = 32
 
 export interface NodeOptions {
   /** Directory of everything the node keeps; created if absent. Undefined: memory only. */
@@ -35,6 +37,13 @@ export interface NodeOptions {
   readonly passphrase?: string
   /** Name of the network: nodes of other networks are refused. 1 to 64 characters a-z 0-9 - . */
   readonly network?: string
+  /**
+   * Makes the network a private one: 32 random bytes that all its nodes share. Nodes without them learn
+   * nothing but that a node is there, and get no answer. A secret.
+   */
+  readonly networkKey?: Uint8Array
+  /** Gives up opening the node, also while it solves its position proof (seconds, on the first start). */
+  readonly signal?: AbortSignal
   /** Memory for what own readers fetched, bytes; 0 turns it off. */
   readonly readCacheBytes?: number
   /** How to reach other nodes; undefined: not at all. */
@@ -66,6 +75,8 @@ export interface ResolvedOptions {
   readonly storeBytes: number | undefined
   readonly passphrase: string | undefined
   readonly network: string
+  readonly networkKey: Uint8Array | undefined
+  readonly signal: AbortSignal | undefined
   readonly readCacheBytes: number
   readonly connect: ConnectOptions | undefined
   readonly parts: Partial<Parts>
@@ -73,7 +84,7 @@ export interface ResolvedOptions {
 
 /** Checks everything once. @throws ShoalError E_OPTION naming the option, its value and its range. */
 export function resolveOptions(options: NodeOptions): ResolvedOptions {
-  const { dataDir, connect, storeBytes, passphrase, parts = {} } = options
+  const { dataDir, connect, storeBytes, passphrase, networkKey, signal, parts = {} } = options
   if (storeBytes !== undefined) within('storeBytes', storeBytes, MIN_STORE_BYTES, MAX_STORE_BYTES)
   const readCacheBytes = options.readCacheBytes ?? DEFAULT_READ_CACHE_BYTES
   within('readCacheBytes', readCacheBytes, 0, 4 * GIB)
@@ -81,12 +92,17 @@ export function resolveOptions(options: NodeOptions): ResolvedOptions {
   if (!/^[a-z0-9.-]{1,64}$/.test(network)) {
     throw new ShoalError('E_OPTION', 'network: 1 to 64 characters, a-z 0-9 . and - only')
   }
+  if (networkKey !== undefined && networkKey.length !== NETWORK_KEY_BYTES) {
+    throw new ShoalError('E_OPTION', `networkKey: ${NETWORK_KEY_BYTES} bytes`)
+  }
   return Object.freeze({
     dataDir,
     connect,
     storeBytes,
     passphrase,
     network,
+    networkKey,
+    signal,
     readCacheBytes,
     parts,
   })

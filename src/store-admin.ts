@@ -21,6 +21,8 @@ import { systemClock } from './runtime.ts'
 import type { Clock } from './runtime.ts'
 
 const IDENTITY_FILE = 'node.key'
+/** Who this node was on the ring, and whom it knew: the proof alone tells the identity it belongs to. */
+const TRACE_FILES = [IDENTITY_FILE, 'node.proof', 'peers']
 const KEYRING_KEY = 'keyring.key'
 const KEYRING_FILE = 'keyring'
 const KEYRING_FOLDER = 'keyring.d'
@@ -35,7 +37,7 @@ const NAMES: ReadonlySet<string> = new Set([
   STATE_FILE,
   INDEX_FOLDER,
   `${INDEX_FOLDER}.mended`,
-  IDENTITY_FILE,
+  ...TRACE_FILES,
   KEYRING_KEY,
   KEYRING_FILE,
   KEYRING_FOLDER,
@@ -195,7 +197,9 @@ async function namesBeside(folder: string): Promise<readonly string[]> {
 }
 
 async function removeRest(folder: string, tell: Tell): Promise<void> {
-  await destroy(folder, IDENTITY_FILE, tell)
+  for (const name of TRACE_FILES) {
+    for (const each of [name, name + DRAFT]) await destroy(folder, each, tell)
+  }
   const indexes = [INDEX_FOLDER, ...SALVAGE_ENDINGS.map((ending) => INDEX_FOLDER + ending)]
   for (const name of [...indexes, SLAB_FILE, HEADER_FILE + DRAFT]) await remove(folder, name, tell)
 }

@@ -3,23 +3,15 @@
  * command line, which every program of the machine can read, and never into a message.
  * @module
  */
-import { createReadStream } from 'node:fs'
-import { addAbortSignal } from 'node:stream'
 import type { Arguments, OptionSpec } from './command.ts'
-import { CommandError, systemCode } from './failures.ts'
+import { CommandError } from './failures.ts'
 import type { Io } from './io.ts'
+import { readSecretLine } from './secret-file.ts'
 import { askSecret } from './terminal-input.ts'
 
 export const PASSPHRASE_VARIABLE = 'SHOAL_PASSPHRASE'
 /** Longest passphrase, bytes of UTF-8. */
 const MAX_PASSPHRASE_BYTES = 1024
-
-/** Why a file cannot be read, by what the system says. */
-const WORDS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EISDIR: 'a folder is no passphrase',
-  EACCES: 'you may not read it',
-}
 
 export const PASSPHRASE_FILE_OPTION: OptionSpec = {
   type: 'string',
@@ -36,24 +28,9 @@ export async function givenPassphrase(given: Arguments, io: Io): Promise<string 
 }
 
 /** The first line of a file, of a pipe, too. @throws CommandError naming the file, never its content. */
-export async function readPassphraseFile(file: string, { signal }: Io): Promise<string> {
-  const source = addAbortSignal(signal, createReadStream(file))
-  const parts: Buffer[] = []
-  let bytes = 0
-  try {
-    for await (const part of source as AsyncIterable<Buffer>) {
-      bytes += part.length
-      parts.push(part)
-      if (bytes > MAX_PASSPHRASE_BYTES + 2 || part.includes('\n')) break
-    }
-  } catch (error) {
-    if (signal.aborted) throw signal.reason
-    const code = systemCode(error)
-    throw code === undefined
-      ? error
-      : new CommandError(`${file}: ${WORDS[code] ?? 'cannot be read'} (${code})`)
-  }
-  const [line = ''] = decoded(Buffer.concat(parts), file).split(/\r?\n/)
+export async function readPassphraseFile(file: string, io: Io): Promise<string> {
+  const what = 'a passphrase'
+  const line = await readSecretLine({ file, what, label: file, maxBytes: MAX_PASSPHRASE_BYTES }, io)
   return checked(line, file)
 }
 
@@ -68,14 +45,6 @@ export async function askNewPassphrase(io: Io): Promise<string> {
   const second = await askSecret('The same again: ', io)
   if (first === second) return first
   throw new CommandError('the two are not the same: nothing was changed, try again')
-}
-
-function decoded(bytes: Buffer, file: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    throw new CommandError(`${file}: a passphrase is one line of UTF-8 text`)
-  }
 }
 
 function checked(passphrase: string, source: string): string {

@@ -62,6 +62,15 @@ export function readUint48(bytes: Uint8Array): number {
   return value
 }
 
+/** 6 bytes, big endian. `value` is a whole number in [0, 2^48). */
+export function uint48(value: number): Uint8Array {
+  const out = new Uint8Array(6)
+  const view = new DataView(out.buffer)
+  view.setUint16(0, Math.floor(value / 2 ** 32))
+  view.setUint32(2, value % 2 ** 32)
+  return out
+}
+
 /** 8 bytes, little endian. `value` is a whole number in [0, 2^53 - 1]. */
 export function uint64(value: number): Uint8Array {
   const out = new Uint8Array(8)

@@ -5,10 +5,22 @@
  * @module
  */
 import c from 'compact-encoding'
-import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
-import { copyOf, readUint64, uint64 } from '../keys/bytes.ts'
+import { copyOf, readUint48, readUint64, uint64 } from '../keys/bytes.ts'
+import {
+  decodePositions,
+  decodeRecords,
+  encodePosition,
+  encodePositions,
+  encodeRecords,
+} from './exchange.ts'
+import type { NeighborsMessage, PeersMessage, SeekMessage } from './exchange.ts'
+import { decodeTail, encodeFields, malformed } from './tlv.ts'
+import type { Field } from './tlv.ts'
+
+export type { NeighborsMessage, PeerRecord, PeersMessage, SeekMessage } from './exchange.ts'
+export type { Field } from './tlv.ts'
 
 /** Every message starts with (and the small ones are) this many bytes. */
 export const HEADER_BYTES = 256
@@ -21,6 +33,7 @@ const SEQUENCE_TAG = 2
 const HASH_TAG = 4
 const SEQUENCE_BYTES = 8
 const HASH_BYTES = 32
+const TARGET_BYTES = 6
 
 const TYPES = {
   fetch: 1,
@@ -34,10 +47,13 @@ const TYPES = {
   data: 9,
   receipt: 10,
   cancel: 11,
+  peers: 15,
+  seek: 16,
+  neighbors: 17,
 } as const
 
-/** Numbers that later versions give a meaning to; skipped and counted until then (spec §8.5). */
-export const RESERVED_TYPES = { pad: 12, has: 13, onion: 14, peers: 15 } as const
+/** Numbers that later versions give a meaning to; skipped and counted until then (spec §8.6). */
+export const RESERVED_TYPES = { pad: 12, has: 13, onion: 14 } as const
 
 const PHASES = ['greedy', 'stem', 'copy'] as const
 const CLASSES = ['realtime', 'bulk'] as const
@@ -47,12 +63,6 @@ export type Phase = (typeof PHASES)[number]
 export type TrafficClass = (typeof CLASSES)[number]
 /** 0: any copy; 1: cached at most 60 s ago; 2: responsible nodes only. */
 export type Freshness = 0 | 1 | 2
-
-/** A field of a TLV tail: even tags may be skipped, unknown odd ones make the message malformed. */
-export interface Field {
-  readonly tag: number
-  readonly value: Uint8Array
-}
 
 export interface RequestMessage {
   readonly type: 'fetch' | 'insert'
@@ -97,7 +107,11 @@ export interface SignalMessage {
   readonly tail?: readonly Field[]
 }
 
-export type Message = RequestMessage | BlockMessage | ReceiptMessage | SignalMessage
+/** What belongs to one request, under the id that its sender chose. */
+export type RequestedMessage = RequestMessage | BlockMessage | ReceiptMessage | SignalMessage
+/** What speaks of other nodes. */
+export type ExchangeMessage = PeersMessage | SeekMessage | NeighborsMessage
+export type Message = RequestedMessage | ExchangeMessage
 
 /** One frame for `message`. Fields out of range are a bug here and throw RangeError. */
 export function encodeMessage(message: Message): Uint8Array {
@@ -105,12 +119,36 @@ export function encodeMessage(message: Message): Uint8Array {
   const frame = new Uint8Array(hasBlock ? BLOCK_FRAME_BYTES : HEADER_BYTES)
   const state = stateOf(frame, 0)
   c.uint8.encode(state, TYPES[message.type])
-  c.uint32.encode(state, message.id)
-  if (message.type === 'fetch' || message.type === 'insert') encodeRequest(state, message)
-  if (message.type === 'receipt') c.uint8.encode(state, message.copies)
+  encodeBody(state, message)
   encodeTail(state, message.tail ?? [])
   if (hasBlock) frame.set(message.block, HEADER_BYTES)
   return frame
+}
+
+function encodeBody(state: State, message: Message): void {
+  if (message.type === 'neighbors') return append(state, encodePositions(message.positions))
+  if (message.id > MAX_UINT32) throw new RangeError('out of range')
+  c.uint32.encode(state, message.id)
+  switch (message.type) {
+    case 'fetch':
+    case 'insert':
+      return encodeRequest(state, message)
+    case 'receipt':
+      return c.uint8.encode(state, message.copies)
+    case 'peers':
+      return append(state, encodeRecords(message.records))
+    case 'seek':
+      if (message.id === 0) throw new RangeError('out of range')
+      return append(state, encodePosition(message.target))
+    case 'found':
+    case 'data': // the block follows the header
+    case 'not-found':
+    case 'overload':
+    case 'timeout':
+    case 'accept':
+    case 'have':
+    case 'cancel':
+  }
 }
 
 /**
@@ -124,6 +162,7 @@ export function decodeMessage(frame: Uint8Array): Message | undefined {
   const expected = type === 'found' || type === 'data' ? BLOCK_FRAME_BYTES : HEADER_BYTES
   if (frame.length !== expected) throw malformed('has the wrong length')
   const state = stateOf(frame, 1)
+  if (type === 'neighbors') return withTail(state, { type, ...decodeNeighbors(state) })
   const id = c.uint32.decode(state)
   switch (type) {
     case 'fetch':
@@ -140,6 +179,10 @@ export function decodeMessage(frame: Uint8Array): Message | undefined {
     }
     case 'receipt':
       return withTail(state, { type, id, copies: c.uint8.decode(state) })
+    case 'peers':
+      return withTail(state, { type, id, ...decodePeers(state) })
+    case 'seek':
+      return withTail(state, { type, id, target: decodeTarget(state, id) })
     case 'not-found':
     case 'overload':
     case 'timeout':
@@ -180,7 +223,7 @@ function stateOf(frame: Uint8Array, start: number): State {
 }
 
 function encodeRequest(state: State, message: RequestMessage): void {
-  if (message.credit > MAX_CREDIT || message.id > MAX_UINT32) throw new RangeError('out of range')
+  if (message.credit > MAX_CREDIT) throw new RangeError('out of range')
   c.uint8.encode(state, PHASES.indexOf(message.phase))
   c.uint8.encode(state, CLASSES.indexOf(message.trafficClass))
   c.uint8.encode(state, message.freshness)
@@ -211,21 +254,46 @@ function decodeRequest(state: State): Omit<RequestMessage, 'type' | 'id' | 'tail
   }
 }
 
+function decodePeers(state: State): Pick<PeersMessage, 'records'> {
+  const { records, end } = decodeRecords(headerOf(state), state.start)
+  state.start = end
+  return { records }
+}
+
+function decodeNeighbors(state: State): Pick<NeighborsMessage, 'positions'> {
+  const { positions, end } = decodePositions(headerOf(state), state.start)
+  state.start = end
+  return { positions }
+}
+
+function decodeTarget(state: State, id: number): number {
+  if (id === 0) throw malformed('has no id')
+  const target = readUint48(headerOf(state).subarray(state.start))
+  state.start += TARGET_BYTES
+  return target
+}
+
+function headerOf(state: State): Uint8Array {
+  return state.buffer.subarray(0, HEADER_BYTES)
+}
+
+/** Throws RangeError where `bytes` and the length of a tail after them leave the header. */
+function append(state: State, bytes: Uint8Array): void {
+  if (state.start + bytes.length + 2 > state.end) throw new RangeError('too long for its header')
+  state.buffer.set(bytes, state.start)
+  state.start += bytes.length
+}
+
 function encodeTail(state: State, tail: readonly Field[]): void {
-  c.uint16.encode(
-    state,
-    tail.reduce((sum, field) => sum + 2 + field.value.length, 0),
-  )
-  for (const { tag, value } of tail) {
-    c.uint8.encode(state, tag)
-    c.uint8.encode(state, value.length)
-    state.buffer.set(value, state.start)
-    state.start += value.length
-  }
+  const fields = encodeFields(tail)
+  if (state.start + 2 + fields.length > state.end) throw new RangeError('the tail is too long')
+  c.uint16.encode(state, fields.length)
+  state.buffer.set(fields, state.start)
 }
 
 /** Reads the tail, and checks that nothing but zeros follows it in the header. */
 function withTail<T extends object>(state: State, message: T): T & { tail?: Field[] } {
+  if (state.end - state.start < 2) throw malformed('is longer than its header')
   const length = c.uint16.decode(state)
   if (length > state.end - state.start) throw malformed('has a tail that is too long')
   const end = state.start + length
@@ -234,29 +302,4 @@ function withTail<T extends object>(state: State, message: T): T & { tail?: Fiel
     if (state.buffer[at] !== 0) throw malformed('has padding that is not zero')
   }
   return tail.length === 0 ? message : { ...message, tail }
-}
-
-/**
- * The fields of a TLV tail that fills `bytes` from `start` to the end, known to nobody yet: even ones
- * are given back, an odd one is malformed. @throws ShoalError E_MESSAGE_CODEC
- */
-export function decodeTail(bytes: Uint8Array, start: number): Field[] {
-  const fields: Field[] = []
-  let at = start
-  let lastTag = -1
-  while (at < bytes.length) {
-    const [tag = 0, length] = bytes.subarray(at, at + 2)
-    if (length === undefined || at + 2 + length > bytes.length)
-      throw malformed('has a cut-off field')
-    if (tag <= lastTag) throw malformed('has fields out of order')
-    if (tag % 2 === 1) throw malformed('has a field that must be understood and is not')
-    fields.push({ tag, value: copyOf(bytes, at + 2, at + 2 + length) })
-    lastTag = tag
-    at += 2 + length
-  }
-  return fields
-}
-
-function malformed(what: string): ShoalError {
-  return new ShoalError('E_MESSAGE_CODEC', `The message ${what}.`)
 }

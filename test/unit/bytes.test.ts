@@ -13,6 +13,7 @@ import {
   mapKey,
   readUint48,
   readUint64,
+  uint48,
   uint64,
   utf8,
   utf8Text,
@@ -73,6 +74,14 @@ test('readUint64 reads at an offset, within a part of a buffer', () => {
   const inside = concat(Uint8Array.of(9), uint64(77)).subarray(1)
   assert.equal(readUint64(inside, 0), 77)
   assert.equal(readUint64(concat(Uint8Array.of(9, 9), uint64(77)), 2), 77)
+})
+
+test('uint48 is what readUint48 reads', () => {
+  for (const value of [0, 1, 0x0102_0304_0506, 2 ** 32 - 1, 2 ** 32, 2 ** 47, 2 ** 48 - 1]) {
+    assert.equal(uint48(value).length, 6)
+    assert.equal(readUint48(uint48(value)), value)
+  }
+  assert.deepEqual(uint48(0x0102_0304_0506), Uint8Array.of(1, 2, 3, 4, 5, 6))
 })
 
 test('readUint48 is big endian and looks at six bytes', () => {

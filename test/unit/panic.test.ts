@@ -57,6 +57,8 @@ async function usedFolder(t: TestContext): Promise<string> {
   await dir.index.close()
   await writeFile(join(path, 'state'), createStoreSecret())
   await writeFile(join(path, 'node.key'), 'n'.repeat(32))
+  await writeFile(join(path, 'node.proof'), 'p'.repeat(15))
+  await writeFile(join(path, 'peers'), '[]')
   const keyring = await openKeyring({ dataDir: path })
   await keyring.create('blog')
   await writeFile(join(path, 'keyring.d', 'a'.repeat(32)), 'r'.repeat(4096))

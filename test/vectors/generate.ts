@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url'
 
 import { makeBlockVectors, makeHomeVectors } from './make-blocks.ts'
 import { makeErisVectors } from './make-eris.ts'
+import { makeNetworkVectors } from './make-network.ts'
 import { makeSignedVectors } from './make-signed.ts'
 import { makeUriVectors } from './make-uris.ts'
 import { vectorPath } from './vector.ts'
@@ -20,6 +21,7 @@ const MAKERS: Record<(typeof FILES)[number], () => Vector[]> = {
   signed: makeSignedVectors,
   uris: makeUriVectors,
   homes: makeHomeVectors,
+  network: makeNetworkVectors,
 }
 
 /** The text of each vector file as the reference has it now. */

@@ -10,6 +10,7 @@ import * as ed from '../reference/ed25519.ts'
 import {
   bytesOf,
   hex,
+  join,
   ofBase32,
   ofBase64url,
   ofHex,
@@ -233,4 +234,22 @@ test('Argon2id: what the vectors of words have is what Node makes, where it can'
     assert.match(String(output?.['seed']), /^[0-9a-f]{64}$/)
   }
   assert.ok(words > 2)
+})
+
+test('Argon2id: what the vectors of puzzles have is what Node makes, where it can', () => {
+  const { argon2Sync } = crypto as WithArgon2
+  const network = hash(bytesOf('shoal/network/1shoal'))
+  const nonce = hash(join(bytesOf('shoal/proof/1'), network)).slice(0, 16)
+  const cost = { parallelism: 1, tagLength: 32, memory: 16 * 1024, passes: 2 }
+  let puzzles = 0
+  for (const { input, output } of readVectors('network')) {
+    if (!('puzzle' in input)) continue
+    puzzles++
+    const { publicKey, proof } = input.puzzle
+    const message = join(network, ofHex(publicKey), ofHex(proof.slice(2, 18)))
+    const made = argon2Sync?.('argon2id', { message, nonce, ...cost }).toString('hex')
+    if (argon2Sync !== undefined) assert.equal(made, output?.['hash'])
+    assert.match(String(output?.['hash']), /^[0-9a-f]{64}$/)
+  }
+  assert.equal(puzzles, 3)
 })

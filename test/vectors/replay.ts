@@ -13,11 +13,12 @@ import { blake2b256 } from '../../src/keys/primitives.ts'
 import { formatUri, formatUrn, parseUri } from '../../src/keys/uri.ts'
 import { capabilityBytes, capabilityOf } from '../reference/eris.ts'
 import { hex, join, ofHex } from '../reference/text.ts'
+import { replayNetwork } from './replay-network.ts'
 import { replaySigned } from './replay-signed.ts'
 import { decodeWhole, encodeInPieces, readLeaves } from './tree.ts'
 import type { Encoded } from './tree.ts'
 import { bytesOfRule, textOfUri } from './vector.ts'
-import type { Input, Vector } from './vector.ts'
+import type { Input, NetworkInput, Vector } from './vector.ts'
 
 /** Contents up to this are also fed byte by byte. */
 const BYTE_BY_BYTE_LIMIT = 40_000
@@ -34,7 +35,13 @@ export async function replay(vector: Vector): Promise<void> {
   else if ('replace' in input) replayReplace(vector, input)
   else if ('home' in input) replayHome(vector, input)
   else if ('uri' in input) replayUri(vector, input)
+  else if (isOfNetwork(input)) await replayNetwork(vector, input)
   else await replaySigned(vector, input)
+}
+
+function isOfNetwork(input: Input): input is NetworkInput {
+  const operations = ['network', 'region', 'position', 'puzzle', 'handshake', 'message']
+  return operations.some((operation) => operation in input)
 }
 
 function replayEncode(vector: Vector, { encode }: InputOf<'encode'>): void {

@@ -38,6 +38,41 @@ export type Input =
   | { readonly home: { readonly address: string; readonly home: number } }
   | { readonly uri: UriText }
   | SignedInput
+  | NetworkInput
+
+/** A network, by what defines it. */
+export interface NetworkName {
+  readonly name: string
+  /** Of a private one, hexadecimal. */
+  readonly key?: string
+}
+
+/** What nodes compute of each other, and tell each other. */
+export type NetworkInput =
+  | { readonly network: NetworkName }
+  | {
+      readonly region: {
+        readonly network: string
+        readonly bits: number
+        readonly position: number
+      }
+    }
+  | {
+      readonly position: {
+        readonly network: string
+        readonly publicKey: string
+        readonly proof: string
+      }
+    }
+  | { readonly puzzle: NetworkName & { readonly publicKey: string; readonly proof: string } }
+  | {
+      readonly handshake: NetworkName & {
+        readonly publicKey: string
+        readonly proof: string
+        readonly binding: string
+      }
+    }
+  | { readonly message: Rule }
 
 /** What is done with publishers and their documents. */
 export type SignedInput =
@@ -76,17 +111,19 @@ export interface DocumentInput {
 export type UriText =
   string | { readonly before: string; readonly repeat: string; readonly count: number }
 
+export type ErrorCode = 'E_URI' | 'E_NAME' | 'E_DECODE' | 'E_MESSAGE_CODEC'
+
 export interface Vector {
   readonly name: string
   /** The section of docs/spec.md that it is an example of. */
   readonly spec: string
   readonly input: Input
-  readonly expect: 'ok' | 'E_URI' | 'E_NAME' | 'E_DECODE' | 'content' | 'signed' | 'invalid'
+  readonly expect: 'ok' | ErrorCode | 'content' | 'signed' | 'invalid'
   readonly output?: Record<string, unknown>
   readonly comment?: string
 }
 
-export const FILES = ['eris', 'blocks', 'signed', 'uris', 'homes'] as const
+export const FILES = ['eris', 'blocks', 'signed', 'uris', 'homes', 'network'] as const
 
 /** The folder of package.json, from the sources and from any build folder. */
 export function repositoryRoot(): string {

@@ -13,7 +13,7 @@ import { FILES, readVectors, repositoryRoot, vectorPath, vectorsIn } from './vec
 const SECTIONS_WITH_EXAMPLES = [
   ...['§2.1', '§2.2', '§2.3', '§2.4'],
   ...['§3.1', '§3.4', '§3.5', '§3.6', '§3.7'],
-  '§4',
+  ...['§4', '§7.6'],
 ]
 
 for (const file of FILES) {
@@ -53,7 +53,7 @@ test('the vector files are what the reference makes, and small', () => {
     assert.ok(written === text, `${file}.json is not what generate.ts makes`)
     bytes += written.length
   }
-  assert.ok(bytes < 300_000, `${bytes} bytes`)
+  assert.ok(bytes < 320_000, `${bytes} bytes`)
 })
 
 test('an automatic build cannot rewrite the vectors', () => {
