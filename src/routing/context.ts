@@ -5,18 +5,13 @@
  */
 import type { Address, Block, Home } from '../keys/block.ts'
 import type { Rng } from '../runtime.ts'
-import type { Message, RequestMessage } from './messages.ts'
+import { FailedRecently } from './failed-recently.ts'
+import type { RequestMessage, RequestedMessage } from './messages.ts'
+import { Patience } from './patience.ts'
 import { PeerTable } from './peers.ts'
-import type { Input, LinkNumber, Output, PeerId, Ticket, TimerId } from './ports.ts'
-
-/** Silence one unit of credit buys from a peer, ms (design trial: 500 ms a unit, plus 1 s). */
-const SILENCE_PER_CREDIT_MS = 500
-const SILENCE_BASE_MS = 1000
-
-/** Time a peer with `credit` may be silent before it counts as failed, ms (spec §9.2). */
-export function silenceMs(credit: number): number {
-  return credit * SILENCE_PER_CREDIT_MS + SILENCE_BASE_MS
-}
+import type { Input, LinkNumber, Output, PeerId, RouterStats, Ticket, TimerId } from './ports.ts'
+import { DEFAULT_TUNING } from './tuning.ts'
+import type { Tuning } from './tuning.ts'
 
 /** Credit for the next child out of what is left: half, at least 1 (spec §9.2). */
 export function childCredit(left: number): number {
@@ -26,16 +21,35 @@ export function childCredit(left: number): number {
 /** Who gets the answers to a request that this node sent. */
 export interface Asker {
   readonly address: Address
-  answered(message: Message): void
+  answered(message: RequestedMessage): void
   /** The peer is gone. */
   lost(): void
 }
 
+interface Asked {
+  readonly peer: PeerId
+  readonly asker: Asker
+}
+
+type Counters = { -readonly [name in keyof RouterStats]: number }
+
 export class Context {
-  readonly peers = new PeerTable()
+  readonly tuning: Tuning
+  readonly peers: PeerTable
+  readonly patience: Patience
+  readonly failedRecently: FailedRecently
   readonly rng: Rng
   /** Own ring position. */
   readonly position: number
+  readonly counters: Counters = {
+    fetchesSent: 0,
+    hedges: 0,
+    lookAheads: 0,
+    joins: 0,
+    silences: 0,
+    failedRecently: 0,
+    overShare: 0,
+  }
   nowMs = 0
   #outputs: Output[] = []
   #nextTimer = 1
@@ -43,18 +57,23 @@ export class Context {
   #nextTicket = 1
   readonly #writes = new Map<Ticket, (isKept: boolean, block: Block) => void>()
   #nextId = 1
-  readonly #asked = new Map<PeerId, Map<number, Asker>>()
+  /** Requests that wait for an answer, by id: this node numbers them over all of its links. */
+  readonly #asked = new Map<number, Asked>()
 
-  constructor(options: { position: number; rng: Rng }) {
+  constructor(options: { position: number; rng: Rng; tuning?: Partial<Tuning> | undefined }) {
     this.position = options.position
     this.rng = options.rng
+    this.tuning = options.tuning ? { ...DEFAULT_TUNING, ...options.tuning } : DEFAULT_TUNING
+    this.peers = new PeerTable(options.position, this.tuning)
+    this.patience = new Patience(this.tuning, this.peers)
+    this.failedRecently = new FailedRecently(this.tuning.failedRecentlyMs)
   }
 
   emit(output: Output): void {
     this.#outputs.push(output)
   }
 
-  send(to: PeerId, message: Message): void {
+  send(to: PeerId, message: RequestedMessage): void {
     this.#outputs.push({ type: 'send', to, message })
   }
 
@@ -104,40 +123,46 @@ export class Context {
 
   /** Sends a request and remembers who wants the answer; returns its id on that link. */
   ask(to: PeerId, request: Omit<RequestMessage, 'id'>, asker: Asker): number {
+    while (this.#asked.has(this.#nextId)) this.#nextId = (this.#nextId + 1) % 2 ** 32
     const id = this.#nextId
-    this.#nextId = (this.#nextId + 1) % 2 ** 32
-    let open = this.#asked.get(to)
-    if (open === undefined) this.#asked.set(to, (open = new Map<number, Asker>()))
-    open.set(id, asker)
+    this.#nextId = (id + 1) % 2 ** 32
+    this.#asked.set(id, { peer: to, asker })
     this.peers.opened(to, this.nowMs)
+    if (request.type === 'fetch') this.counters.fetchesSent++
     this.send(to, { ...request, id })
     return id
   }
 
   askerOf(peer: PeerId, id: number): Asker | undefined {
-    return this.#asked.get(peer)?.get(id)
+    const asked = this.#asked.get(id)
+    return asked?.peer === peer ? asked.asker : undefined
   }
 
-  /** No answer is wanted any more; later ones are ignored. */
-  forget(peer: PeerId, id: number): void {
-    if (this.#asked.get(peer)?.delete(id) === true) this.peers.closed(peer)
+  /** No answer is wanted any more; later ones are ignored. False: the link is gone already. */
+  forget(peer: PeerId, id: number): boolean {
+    const isOpen = this.#asked.delete(id)
+    if (isOpen) this.peers.closed(peer)
+    return isOpen
   }
 
-  peerUp(peer: PeerId, position: number): void {
-    this.peers.add(peer, position)
+  peerUp(peer: Extract<Input, { type: 'peer-up' }>): void {
+    const { peer: id, link, position, rttMs } = peer
+    this.peers.add({ id, link, position, rttMs })
   }
 
   peerDown(peer: PeerId): void {
     this.peers.remove(peer)
-    const open = this.#asked.get(peer)
-    this.#asked.delete(peer)
-    for (const asker of open?.values() ?? []) asker.lost()
+    const lost: Asker[] = []
+    for (const [id, asked] of this.#asked) {
+      if (asked.peer !== peer) continue
+      this.#asked.delete(id)
+      lost.push(asked.asker)
+    }
+    for (const asker of lost) asker.lost()
   }
 
   get openRequests(): number {
-    let sum = 0
-    for (const open of this.#asked.values()) sum += open.size
-    return sum
+    return this.#asked.size
   }
 
   get openTimers(): number {

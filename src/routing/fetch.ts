@@ -1,20 +1,29 @@
 /**
  * One fetch at this node, for whoever joined it: try after try, each paid from credit, always to a
- * peer strictly nearer to the home; the node that nobody is nearer than asks its neighbors once
- * whether they hold a copy (spec §9.3).
+ * peer strictly nearer to the home, and a second one beside a first that is late; the node that nobody
+ * is nearer than asks its neighbors once whether they hold a copy (spec §9.3).
  * @module
  */
 import { homePosition, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
-import { childCredit, silenceMs } from './context.ts'
+import { childCredit } from './context.ts'
 import type { Context } from './context.ts'
 import type { HeldCopy } from './held-copy.ts'
-import type { Freshness, Message, TrafficClass } from './messages.ts'
+import type { Freshness, RequestedMessage, TrafficClass } from './messages.ts'
+import type { Limits } from './peers.ts'
 import type { LinkNumber, PeerId, TimerId } from './ports.ts'
 import { RING, distance } from './position.ts'
 
 /** Neighbors asked for a copy by the nearest node: the copies of home 0 are at the two nearest. */
 export const MAX_COPY_TRIES = 3
+/** An answer within so many round trips of its link is the peer's own: it asked nobody. */
+const UNSPENT_ROUND_TRIPS = 1.5
+/** Tries of which unspent credit is taken back: a bound on what one request can cost. */
+const MAX_TAKEN_BACK = 5
+/** Tries open at a time: one, and one more beside it when it is late. */
+const MAX_OPEN_TRIES = 2
+/** This near to the home, in hops, a node knows all that may hold the block. */
+const NEAR_HOPS = 2
 /**
  * Longest wait of a node that holds a signed block for a nearer one's, ms: less than the 1.5 s that who
  * asked waits at the least (spec §9.3).
@@ -36,7 +45,9 @@ export interface Waiter {
    * phase; else undefined: it leaves nothing.
    */
   readonly cachedFor: LinkNumber | undefined
-  /** First hops that another home's request took: second choice here. */
+  /** It came in the stem phase: no memory of failures is asked or fed. */
+  readonly isStem?: boolean
+  /** Peers that another home's request was sent to: second choice here. */
   readonly avoided?: ReadonlySet<PeerId>
   answer(answer: FetchAnswer): void
 }
@@ -51,7 +62,25 @@ export interface FetchTarget {
 interface Attempt {
   readonly peer: PeerId
   readonly id: number
-  readonly timer: TimerId
+  readonly payer: Waiter
+  readonly credit: number
+  readonly sinceMs: number
+  /** When it has failed, ms after `sinceMs`. */
+  readonly silenceMs: number
+  timer: TimerId
+  /** So late that a second try may run beside it. */
+  isLate: boolean
+}
+
+/** Who waits, and when it must have its answer so as not to give this node up. */
+interface Waiting {
+  readonly waiter: Waiter
+  readonly untilMs: number
+}
+
+interface Next {
+  readonly peer: PeerId
+  readonly phase: 'greedy' | 'copy'
 }
 
 export class Fetch {
@@ -62,15 +91,22 @@ export class Fetch {
   readonly #position: number
   readonly #ended: () => void
   /** The first one pays; when its credit is spent it is answered and the next one pays. */
-  readonly #waiters: Waiter[] = []
+  #waiting: Waiting[] = []
+  /** Who asked, and whom this node asked: nobody that a try may go to. */
+  readonly #excluded = new Set<PeerId>()
   #credit = 0
   #copyTries = 0
-  #attempt: Attempt | undefined
+  #hadLastTry = false
+  readonly #attempts: Attempt[] = []
   /** Own copy of a signed block at freshness 2: what is answered where it supersedes what is found. */
   #held: HeldCopy | undefined
   #heldTimer: TimerId | undefined
+  /** For the waiter that must be answered first. */
+  #deadline: { readonly timer: TimerId; readonly atMs: number } | undefined
   #sawNotFound = false
   #sawTimeOut = false
+  /** The one that pays joined later: what it hears is no news of a search of its own. */
+  #isJoinerPaying = false
 
   /** `ended` is called when nobody waits any more. */
   constructor(context: Context, target: FetchTarget, ended: () => void) {
@@ -78,10 +114,6 @@ export class Fetch {
     this.target = target
     this.#position = homePosition(target.address, target.home)
     this.#ended = ended
-  }
-
-  get waiters(): readonly Waiter[] {
-    return this.#waiters
   }
 
   get holdsBlock(): boolean {
@@ -93,121 +125,293 @@ export class Fetch {
    * when the first nearer peer has none, or has said nothing for a second.
    */
   join(waiter: Waiter, held?: HeldCopy): void {
-    this.#waiters.push(waiter)
+    const { nowMs, patience } = this.#context
+    const isOwn = waiter.peer === undefined
+    const waitMs = isOwn ? Infinity : patience.deadlineMs(waiter.credit, this.#position)
+    this.#waiting.push({ waiter, untilMs: nowMs + waitMs })
+    if (waiter.peer !== undefined) this.#excluded.add(waiter.peer)
     this.#held = held ?? this.#held
-    if (this.#waiters.length === 1) {
-      this.#credit = waiter.credit
-      this.#tryNext()
-    }
-    if (this.#waiters.length > 0) this.#limitWait()
+    if (this.#waiting.length === 1) this.#begin(waiter)
+    else this.#context.counters.joins++
+    if (this.#waiting.length === 0) return
+    this.#limitWait()
+    if (!isOwn) this.#setDeadline(nowMs + waitMs)
   }
 
   /** The waiter wants no answer any more; with the last one the fetch ends. */
   leave(waiter: Waiter): void {
-    const index = this.#waiters.indexOf(waiter)
+    const index = this.#waiting.findIndex((one) => one.waiter === waiter)
     if (index < 0) return
-    this.#waiters.splice(index, 1)
-    if (this.#waiters.length === 0) {
-      this.#cancelAttempt()
-      this.#end()
-    } else if (index === 0) {
-      this.#credit = (this.#waiters[0] as Waiter).credit
-    }
+    this.#waiting.splice(index, 1)
+    if (this.#waiting.length === 0) this.#end()
+    else if (index === 0) this.#nextPays()
+  }
+
+  #begin(waiter: Waiter): void {
+    this.#credit = waiter.credit
+    const { counters, failedRecently, nowMs } = this.#context
+    const isVain =
+      waiter.isStem !== true && failedRecently.isVain(this.target, waiter.credit, nowMs)
+    if (isVain) {
+      counters.failedRecently++
+      this.#answerAll({ type: 'not-found' })
+    } else this.#advance()
   }
 
   #limitWait(): void {
     if (this.#held?.area !== 'store') return
     this.#heldTimer ??= this.#context.after(HELD_WAIT_MS, () => {
-      this.#cancelAttempt()
       this.#answerAll(this.#fallback())
     })
   }
 
-  #tryNext(): void {
-    while (this.#attempt === undefined && this.#waiters.length > 0) {
-      const next = this.#credit > 0 ? this.#chooseNext() : undefined
-      if (next !== undefined) this.#ask(next.peer, next.phase)
-      else if (!this.#nextPayer()) this.#answerAll(this.#fallback())
+  /** Whoever must be answered by now is told that it took too long; the others go on waiting. */
+  #setDeadline(atMs: number): void {
+    if (this.#deadline !== undefined && this.#deadline.atMs <= atMs) return
+    this.#context.stop(this.#deadline?.timer)
+    const timer = this.#context.after(atMs - this.#context.nowMs, () => {
+      this.#deadline = undefined
+      this.#pastDeadline()
+    })
+    this.#deadline = { timer, atMs }
+  }
+
+  #pastDeadline(): void {
+    const { nowMs } = this.#context
+    const late = this.#waiting.filter(({ untilMs }) => untilMs <= nowMs)
+    const payer = this.#waiting[0]
+    this.#waiting = this.#waiting.filter(({ untilMs }) => untilMs > nowMs)
+    if (this.#waiting.length === 0) this.#end()
+    else {
+      if (this.#waiting[0] !== payer) this.#nextPays()
+      const nextMs = this.#waiting.reduce(
+        (least, { untilMs }) => Math.min(least, untilMs),
+        Infinity,
+      )
+      if (nextMs < Infinity) this.#setDeadline(nextMs)
+    }
+    for (const { waiter } of late) waiter.answer({ type: 'timed-out' })
+  }
+
+  /** Tries until one is under way that is not late yet, two are, or nothing is left to try. */
+  #advance(): void {
+    while (this.#waiting.length > 0 && this.#wantsTry()) {
+      const next = this.#credit > 0 ? this.#chooseNext() : this.#lastTry()
+      if (next !== undefined) this.#ask(next)
+      else if (this.#attempts.length > 0) return
+      else if (!this.#nextPayer()) this.#giveUp()
     }
   }
 
-  #chooseNext(): { peer: PeerId; phase: 'greedy' | 'copy' } | undefined {
-    const excluded = new Set(this.tried)
-    for (const waiter of this.#waiters) if (waiter.peer !== undefined) excluded.add(waiter.peer)
-    const { nowMs, peers, position } = this.#context
-    const avoided = this.#waiters[0]?.avoided ?? new Set<PeerId>()
-    const within = distance(position, this.#position)
-    const nearer = peers.nearest(this.#position, { within, excluded, avoided, nowMs })
+  #wantsTry(): boolean {
+    const [open] = this.#attempts
+    if (open === undefined) return true
+    return this.#attempts.length < MAX_OPEN_TRIES && open.isLate && this.#held?.area !== 'store'
+  }
+
+  #chooseNext(): Next | undefined {
+    const { peers } = this.#context
+    if (this.#held?.area === 'store' && this.tried.size > 0) return undefined
+    const nearer = this.tried.size === 0 ? this.#firstChoice() : this.#laterChoice()
     if (nearer !== undefined) return { peer: nearer, phase: 'greedy' }
     if (this.#held?.area === 'store') return undefined
     // nobody nearer said no, so as far as anyone knows this node is the nearest one
     if (this.#sawNotFound && this.#copyTries === 0) return undefined
     if (this.#copyTries >= MAX_COPY_TRIES) return undefined
     this.#copyTries++
-    const neighbor = peers.nearest(this.#position, { within: RING, excluded, nowMs })
+    const neighbor = peers.nearest(this.#position, this.#limits(RING))
     return neighbor === undefined ? undefined : { peer: neighbor, phase: 'copy' }
   }
 
-  #ask(peer: PeerId, phase: 'greedy' | 'copy'): void {
+  /**
+   * One more where the credit is spent, which costs nobody more than a message: close to the home every
+   * node on the way has spent its one unit on the same holder, which may be a bad one. Not where only the
+   * newest will do: a neighbor's copy may be older.
+   */
+  #lastTry(): Next | undefined {
+    const { peers } = this.#context
+    if (this.#hadLastTry || this.target.freshness === 2) return undefined
+    if (peers.hopsTo(this.#position) > NEAR_HOPS) return undefined
+    this.#hadLastTry = true
+    const neighbor = peers.nearest(this.#position, this.#limits(RING))
+    return neighbor === undefined ? undefined : { peer: neighbor, phase: 'copy' }
+  }
+
+  #firstChoice(): PeerId | undefined {
+    const { counters, peers, rng } = this.#context
+    const isOwn = this.#waiting[0]?.waiter.peer === undefined
+    // the two nearest nodes hold home 0: who can ask but one asks either, so that a bad one hides nothing
+    const { home, freshness } = this.target
+    const isSecond = home === 0 && freshness < 2 && rng.below(2) === 0
+    const limits = { ...this.#limits(this.#ownDistance), isOwn, isSecond }
+    const choice = peers.firstChoice(this.#position, limits)
+    if (choice?.isAhead === true) counters.lookAheads++
+    return choice?.peer
+  }
+
+  #laterChoice(): PeerId | undefined {
+    return this.#context.peers.nearest(this.#position, this.#limits(this.#ownDistance))
+  }
+
+  get #ownDistance(): number {
+    return distance(this.#context.position, this.#position)
+  }
+
+  #limits(within: number): Limits {
+    const { avoided } = (this.#waiting[0] as Waiting).waiter
+    return { within, excluded: this.#excluded, avoided, nowMs: this.#context.nowMs }
+  }
+
+  #ask({ peer, phase }: Next): void {
+    const { counters, nowMs, patience } = this.#context
+    if (this.#attempts.length > 0) counters.hedges++
     const credit = phase === 'copy' ? 1 : childCredit(this.#credit)
-    this.#credit -= credit
+    this.#credit = Math.max(0, this.#credit - credit)
     this.tried.add(peer)
-    const { address } = this.target
-    const request = { type: 'fetch', phase, credit, ...this.target } as const
-    const id = this.#context.ask(peer, request, {
-      address,
-      answered: (message) => {
-        this.#answered(message)
+    this.#excluded.add(peer)
+    const id = this.#context.ask(
+      peer,
+      { type: 'fetch', phase, credit, ...this.target },
+      {
+        address: this.target.address,
+        answered: (message) => {
+          this.#answered(attempt, message)
+        },
+        lost: () => {
+          this.#failed(attempt, 'timed-out')
+        },
       },
-      lost: () => {
-        this.#failed('timed-out')
-      },
+    )
+    const silenceMs = patience.silenceMs(credit, this.#position)
+    const lateMs = Math.min(silenceMs, patience.hedgeMs(this.#position))
+    const timer = this.#context.after(lateMs, () => {
+      this.#late(attempt, lateMs)
     })
-    const timer = this.#context.after(silenceMs(credit), () => {
-      this.#context.peers.timedOut(peer, this.#context.nowMs)
-      this.#cancelAttempt()
-      this.#failed('timed-out')
-    })
-    this.#attempt = { peer, id, timer }
+    const payer = (this.#waiting[0] as Waiting).waiter
+    const attempt: Attempt = {
+      peer,
+      id,
+      payer,
+      credit,
+      sinceMs: nowMs,
+      silenceMs,
+      timer,
+      isLate: false,
+    }
+    this.#attempts.push(attempt)
   }
 
-  #answered(message: Message): void {
-    const isAnswer = message.type === 'found' || message.type === 'not-found'
-    if (isAnswer && this.#attempt !== undefined) this.#context.peers.answered(this.#attempt.peer)
-    if (message.type === 'found') this.#found(message.block)
-    else if (message.type === 'not-found') this.#failed('not-found')
-    else if (message.type === 'timeout' || message.type === 'overload') this.#failed('timed-out')
+  /** Still no answer: another may be asked beside it, until it has been silent for too long. */
+  #late(attempt: Attempt, lateMs: number): void {
+    if (lateMs >= attempt.silenceMs) {
+      this.#silent(attempt)
+      return
+    }
+    attempt.isLate = true
+    attempt.timer = this.#context.after(attempt.silenceMs - lateMs, () => {
+      this.#silent(attempt)
+    })
+    this.#advance()
   }
 
-  #found(block: Block): void {
-    this.#closeAttempt()
+  #silent(attempt: Attempt): void {
+    const { counters, nowMs, peers } = this.#context
+    counters.silences++
+    peers.timedOut(attempt.peer, attempt.sinceMs, nowMs)
+    this.#sawTimeOut = true
+    this.#takeBack(attempt)
+    this.#cancel(attempt)
+    this.#advance()
+  }
+
+  #answered(attempt: Attempt, message: RequestedMessage): void {
+    switch (message.type) {
+      case 'found':
+        this.#context.peers.answered(attempt.peer, this.#context.nowMs)
+        this.#found(attempt, message.block)
+        break
+      case 'not-found':
+        this.#context.peers.answered(attempt.peer, this.#context.nowMs)
+        this.#failed(attempt, 'not-found')
+        break
+      case 'timeout':
+      case 'overload':
+        this.#context.peers.answered(attempt.peer, this.#context.nowMs)
+        this.#failed(attempt, 'timed-out')
+        break
+      case 'fetch':
+      case 'insert':
+      case 'accept':
+      case 'have':
+      case 'data':
+      case 'receipt':
+      case 'cancel':
+        break // not answers to a FETCH: ignored
+    }
+  }
+
+  #found(attempt: Attempt, block: Block): void {
+    this.#close(attempt)
+    const { address, home } = this.target
+    this.#context.failedRecently.clear(address)
     if (this.#held !== undefined && supersedes(this.#held.block, block)) {
       this.#answerAll({ type: 'found', block: this.#held.block })
       return
     }
-    const link = this.#waiters.find(({ cachedFor }) => cachedFor !== undefined)?.cachedFor
-    if (link !== undefined) {
-      const { address, home } = this.target
-      // of a signed block this also replaces an older copy in the store
-      this.#context.cache({ address, home, block, link })
-    }
+    const link = this.#waiting.find(({ waiter }) => waiter.cachedFor !== undefined)?.waiter
+      .cachedFor
+    // of a signed block this also replaces an older copy in the store
+    if (link !== undefined) this.#context.cache({ address, home, block, link })
     this.#answerAll({ type: 'found', block })
   }
 
-  #failed(how: 'not-found' | 'timed-out'): void {
+  #failed(attempt: Attempt, how: 'not-found' | 'timed-out'): void {
+    if (!this.#attempts.includes(attempt)) return // it was closed by what went before
+    if (this.#isUnspent(attempt)) this.#takeBack(attempt)
     if (how === 'not-found') this.#sawNotFound = true
     else this.#sawTimeOut = true
-    this.#closeAttempt()
-    if (this.#held?.area === 'store') this.#answerAll(this.#fallback())
-    else this.#tryNext()
+    this.#close(attempt)
+    this.#advance()
+  }
+
+  /** So soon that the peer can have asked nobody. */
+  #isUnspent({ peer, sinceMs }: Attempt): boolean {
+    const { nowMs, peers } = this.#context
+    return nowMs - sinceMs < UNSPENT_ROUND_TRIPS * peers.rttOf(peer)
+  }
+
+  /** The peer spent nothing of its credit: what it got beyond this one try is had again. */
+  #takeBack({ credit, payer }: Attempt): void {
+    const isBounded = this.tried.size <= MAX_TAKEN_BACK
+    if (isBounded && this.#waiting[0]?.waiter === payer) this.#credit += credit - 1
   }
 
   /** The payer has nothing left: it is answered, and the next in line pays. */
   #nextPayer(): boolean {
-    if (this.#credit > 0 || this.#waiters.length < 2) return false
-    this.#waiters.shift()?.answer(this.#fallback())
-    this.#credit = (this.#waiters[0] as Waiter).credit
+    if (this.#credit > 0 || this.#waiting.length < 2) return false
+    const payer = this.#waiting.shift() as Waiting
+    const answer = this.#fallback()
+    this.#remember(payer.waiter, answer)
+    this.#nextPays()
+    payer.waiter.answer(answer)
     return true
+  }
+
+  #nextPays(): void {
+    this.#credit = (this.#waiting[0] as Waiting).waiter.credit
+    this.#isJoinerPaying = true
+  }
+
+  #giveUp(): void {
+    const answer = this.#fallback()
+    this.#remember((this.#waiting[0] as Waiting).waiter, answer)
+    this.#answerAll(answer)
+  }
+
+  /** A search that went through to its end in vain answers for the next one for a while. */
+  #remember({ credit, isStem }: Waiter, answer: FetchAnswer): void {
+    if (answer.type !== 'not-found' || this.#isJoinerPaying || isStem === true) return
+    this.#context.failedRecently.failed(this.target, credit, this.#context.nowMs)
   }
 
   /**
@@ -220,28 +424,31 @@ export class Fetch {
   }
 
   #answerAll(answer: FetchAnswer): void {
-    const waiters = this.#waiters.splice(0)
+    const waiting = this.#waiting
+    this.#waiting = []
     this.#end()
-    for (const waiter of waiters) waiter.answer(answer)
+    for (const { waiter } of waiting) waiter.answer(answer)
   }
 
   #end(): void {
+    for (const attempt of this.#attempts.slice()) this.#cancel(attempt)
     this.#context.stop(this.#heldTimer)
-    this.#heldTimer = undefined
+    this.#context.stop(this.#deadline?.timer)
     this.#ended()
   }
 
-  #cancelAttempt(): void {
-    if (this.#attempt === undefined) return
-    const { peer, id } = this.#attempt
-    this.#closeAttempt()
-    this.#context.send(peer, { type: 'cancel', id })
+  /** Takes a try back that is still open. */
+  #cancel(attempt: Attempt): void {
+    if (this.#close(attempt)) {
+      this.#context.send(attempt.peer, { type: 'cancel', id: attempt.id })
+    }
   }
 
-  #closeAttempt(): void {
-    if (this.#attempt === undefined) return
-    this.#context.stop(this.#attempt.timer)
-    this.#context.forget(this.#attempt.peer, this.#attempt.id)
-    this.#attempt = undefined
+  /** Forgets a try; false: its link is gone. */
+  #close(attempt: Attempt): boolean {
+    const index = this.#attempts.indexOf(attempt)
+    if (index >= 0) this.#attempts.splice(index, 1)
+    this.#context.stop(attempt.timer)
+    return this.#context.forget(attempt.peer, attempt.id)
   }
 }

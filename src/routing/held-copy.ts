@@ -7,7 +7,8 @@ import { contentAddress, sequenceOf, signedAddress } from '../keys/block.ts'
 import type { Address, Block } from '../keys/block.ts'
 import { compare, equals } from '../keys/bytes.ts'
 import { offerFields, offerIn } from './messages.ts'
-import type { Field, RequestMessage } from './messages.ts'
+import type { RequestMessage } from './messages.ts'
+import type { Field } from './tlv.ts'
 
 /** A verified block of this node's own, as the driver found it. */
 export interface HeldCopy {

@@ -6,16 +6,14 @@
  */
 import { homePosition } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
-import { childCredit, silenceMs } from './context.ts'
+import { childCredit } from './context.ts'
 import type { Context } from './context.ts'
 import { MAX_COPY_TRIES } from './fetch.ts'
 import { insertTail } from './held-copy.ts'
-import type { Message, Phase, TrafficClass } from './messages.ts'
+import type { Phase, RequestedMessage, TrafficClass } from './messages.ts'
 import type { LinkNumber, PeerId, TimerId } from './ports.ts'
 import { RING, distance } from './position.ts'
 
-/** An ACCEPT costs the peer nothing, so it is due at once: this covers a slow link, ms (spec §9.5). */
-const ACCEPT_MS = 1000
 /** Time for 32 KiB to begin to arrive after an ACCEPT, ms: 3 KB/s and less is too slow to store for. */
 const DATA_MS = 10_000
 /** Copies that one home wants, and so the most that a receipt is believed. */
@@ -36,6 +34,7 @@ interface Attempt {
   readonly peer: PeerId
   readonly id: number
   readonly credit: number
+  readonly sinceMs: number
   timer: TimerId
   /** ACCEPT or HAVE was said: only then can there be a receipt. */
   isTaken: boolean
@@ -144,7 +143,9 @@ export class Insert {
     if (isOver || this.#credit === 0) return undefined
     const { nowMs, peers, position } = this.#context
     const within = distance(position, this.#position)
-    return peers.nearest(this.#position, { within, excluded: this.#tried, nowMs })
+    const limits = { within, excluded: this.#tried, nowMs }
+    if (this.#tried.size > 0) return peers.nearest(this.#position, limits)
+    return peers.firstChoice(this.#position, limits)?.peer
   }
 
   /**
@@ -191,13 +192,14 @@ export class Insert {
         },
       },
     )
-    const timer = this.#context.after(ACCEPT_MS, () => {
+    const timer = this.#context.after(this.#context.patience.acceptMs(), () => {
       this.#silent()
     })
-    this.#attempt = { peer, id, credit, timer, isTaken: false }
+    const sinceMs = this.#context.nowMs
+    this.#attempt = { peer, id, credit, sinceMs, timer, isTaken: false }
   }
 
-  #answered(message: Message): void {
+  #answered(message: RequestedMessage): void {
     const attempt = this.#attempt
     if (attempt === undefined) return
     switch (message.type) {
@@ -219,6 +221,7 @@ export class Insert {
       case 'not-found':
       case 'overload':
       case 'timeout':
+        this.#context.peers.answered(attempt.peer, this.#context.nowMs)
         this.#failed()
         break
       case 'fetch':
@@ -233,15 +236,18 @@ export class Insert {
   #awaitReceipt(attempt: Attempt): void {
     attempt.isTaken = true
     this.#context.stop(attempt.timer)
-    attempt.timer = this.#context.after(silenceMs(attempt.credit), () => {
+    const waitMs = this.#context.patience.receiptMs(attempt.credit, this.#position)
+    attempt.timer = this.#context.after(waitMs, () => {
       this.#silent()
     })
   }
 
   #silent(): void {
     if (this.#attempt === undefined) return
-    this.#context.peers.timedOut(this.#attempt.peer, this.#context.nowMs)
-    this.#context.send(this.#attempt.peer, { type: 'cancel', id: this.#attempt.id })
+    const { peer, id, sinceMs } = this.#attempt
+    this.#context.counters.silences++
+    this.#context.peers.timedOut(peer, sinceMs, this.#context.nowMs)
+    this.#context.send(peer, { type: 'cancel', id })
     this.#failed()
   }
 
@@ -252,7 +258,9 @@ export class Insert {
   }
 
   #received(copies: number): void {
-    if (this.#attempt !== undefined) this.#context.peers.answered(this.#attempt.peer)
+    if (this.#attempt !== undefined) {
+      this.#context.peers.answered(this.#attempt.peer, this.#context.nowMs)
+    }
     this.#closeAttempt()
     this.#copies = Math.min(MOST_COPIES[this.target.home], this.#copies + copies)
     this.#goOn()

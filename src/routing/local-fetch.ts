@@ -3,14 +3,12 @@
  * along another first hop where there is one; the first block wins (spec §9.4).
  * @module
  */
+import { homePosition } from '../keys/block.ts'
 import type { Home } from '../keys/block.ts'
 import type { Context } from './context.ts'
 import type { Fetch, FetchAnswer, FetchTarget, Waiter } from './fetch.ts'
 import { MAX_CREDIT } from './messages.ts'
 import type { FetchResult, PeerId, TimerId } from './ports.ts'
-
-/** Silence of home 0 after which the other homes are asked too, ms (design §4). */
-const OTHER_HOMES_AFTER_MS = 2000
 
 export class LocalFetch {
   readonly #context: Context
@@ -19,7 +17,8 @@ export class LocalFetch {
   readonly #finish: (result: FetchResult) => void
   readonly #waiting: Home[]
   readonly #running = new Map<Fetch, Waiter>()
-  readonly #firstHops = new Set<PeerId>()
+  /** Peers that were asked for any home: the next home goes another way. */
+  readonly #asked = new Set<PeerId>()
   #timer: TimerId | undefined
   #sawTimeOut = false
   #isDone = false
@@ -44,9 +43,11 @@ export class LocalFetch {
       this.#end({ type: 'no-peers' })
       return
     }
+    const first = this.#waiting[0] as Home
     this.#startHome()
     if (this.#isDone || this.#waiting.length === 0) return
-    this.#timer = this.#context.after(OTHER_HOMES_AFTER_MS, () => {
+    const position = homePosition(this.#target.address, first)
+    this.#timer = this.#context.after(this.#context.patience.otherHomesMs(position), () => {
       this.#startOthers()
     })
   }
@@ -59,6 +60,7 @@ export class LocalFetch {
   #startOthers(): void {
     this.#context.stop(this.#timer)
     this.#timer = undefined
+    for (const fetch of this.#running.keys()) this.#noteAsked(fetch)
     while (this.#waiting.length > 0 && !this.#isDone) this.#startHome()
   }
 
@@ -72,20 +74,21 @@ export class LocalFetch {
       peer: undefined,
       credit,
       cachedFor: undefined, // own reads go to a private cache in memory, and nowhere else
-      avoided: new Set(this.#firstHops),
+      avoided: new Set(this.#asked),
       answer: (answer) => {
         if (fetch === undefined) early = answer
         else this.#answered(fetch, answer)
       },
     }
     fetch = this.#start({ ...this.#target, home }, waiter)
-    for (const peer of fetch.tried) this.#firstHops.add(peer)
+    this.#noteAsked(fetch)
     if (early === undefined) this.#running.set(fetch, waiter)
     else this.#answered(fetch, early)
   }
 
   #answered(fetch: Fetch, answer: FetchAnswer): void {
     this.#running.delete(fetch)
+    this.#noteAsked(fetch)
     if (this.#isDone) return
     if (answer.type === 'found') {
       this.#end({ type: 'found', block: answer.block })
@@ -95,6 +98,10 @@ export class LocalFetch {
     this.#startOthers()
     if (this.#running.size > 0 || this.#isDone) return
     this.#end({ type: this.#sawTimeOut ? 'timed-out' : 'not-found' })
+  }
+
+  #noteAsked(fetch: Fetch): void {
+    for (const peer of fetch.tried) this.#asked.add(peer)
   }
 
   #end(result: FetchResult): void {

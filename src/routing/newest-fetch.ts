@@ -12,7 +12,7 @@ import { MAX_CREDIT } from './messages.ts'
 import type { FetchResult, PeerId, TimerId } from './ports.ts'
 import { distance } from './position.ts'
 
-/** How long the other homes are waited for once one has answered with a block, ms. */
+/** How long the other homes are waited for once one has answered with a block, at the least, ms. */
 const OTHER_HOMES_MS = 1000
 const NONE: ReadonlySet<PeerId> = new Set()
 
@@ -92,9 +92,19 @@ export class NewestFetch {
 
   #found(block: Block): void {
     if (this.#best === undefined || supersedes(block, this.#best)) this.#best = block
-    this.#timer ??= this.#options.context.after(OTHER_HOMES_MS, () => {
+    this.#timer ??= this.#options.context.after(this.#otherHomesMs(), () => {
       this.#end('timed-out')
     })
+  }
+
+  /** As long as an answer from the farthest of the homes that are still open takes as a rule, or more. */
+  #otherHomesMs(): number {
+    const { context, target } = this.#options
+    let longest = OTHER_HOMES_MS
+    for (const home of this.#open) {
+      longest = Math.max(longest, context.patience.tripMs(homePosition(target.address, home)))
+    }
+    return longest
   }
 
   /** Ends with the best block, or for want of one with `why`. */

@@ -82,8 +82,18 @@ export type Input =
       readonly peer: PeerId
       readonly link: LinkNumber
       readonly position: number
+      /** Round trip of the link, ms; clipped to [1, 1000]; undefined: taken for 100. */
+      readonly rttMs?: number | undefined
     }
   | { readonly type: 'peer-down'; readonly peer: PeerId }
+  /** The round trip of a link as the transport measures it, ms; clipped to [1, 1000]. */
+  | { readonly type: 'peer-rtt'; readonly peer: PeerId; readonly rttMs: number }
+  /** Positions of the peer's own links: the first 32 are used. The array is kept, not copied. */
+  | {
+      readonly type: 'neighbors'
+      readonly peer: PeerId
+      readonly positions: readonly number[] | Float64Array
+    }
 
 export type FetchResult =
   | { readonly type: 'found'; readonly block: Block }
@@ -114,3 +124,21 @@ export type Output =
   | { readonly type: 'inserted'; readonly id: LocalId; readonly copies: number }
   /** The peer broke the protocol: end the link and refuse the key for a while. */
   | { readonly type: 'ban'; readonly peer: PeerId }
+
+/** What a router did so far, for tests and the simulator: whole numbers that only grow. */
+export interface RouterStats {
+  /** FETCH messages sent. */
+  readonly fetchesSent: number
+  /** Those of them that were a second try beside one that was late. */
+  readonly hedges: number
+  /** First tries that went to another than the directly nearest peer, for a peer's neighbors' sake. */
+  readonly lookAheads: number
+  /** Fetches that joined one that was open already. */
+  readonly joins: number
+  /** Tries whose peer said nothing at all in its time. */
+  readonly silences: number
+  /** Fetches answered not-found because the same one failed just before. */
+  readonly failedRecently: number
+  /** Times that a peer came last because it had its share of own first tries. */
+  readonly overShare: number
+}

@@ -14,9 +14,10 @@ import { Insert } from './insert.ts'
 import { LocalFetch } from './local-fetch.ts'
 import { NewestFetch } from './newest-fetch.ts'
 import { MAX_CREDIT } from './messages.ts'
-import type { BlockMessage, RequestMessage } from './messages.ts'
+import type { BlockMessage, RequestMessage, RequestedMessage } from './messages.ts'
 import { MAX_OPEN_PER_PEER } from './peers.ts'
-import type { Input, LinkNumber, LocalId, Output, PeerId } from './ports.ts'
+import type { Input, LinkNumber, LocalId, Output, PeerId, RouterStats } from './ports.ts'
+import type { Tuning } from './tuning.ts'
 
 /** Fetches open at once in this node, whoever started them; more are answered OVERLOAD. */
 const MAX_FETCHES = 8192
@@ -35,12 +36,23 @@ type Inbound =
 
 interface InboundLink {
   readonly link: LinkNumber
-  /** Requests that are not answered yet, by their id. */
-  readonly open: Map<number, Inbound>
+  /** Requests that are not answered yet, by their id; made with the first one. */
+  open: Map<number, Inbound> | undefined
   /** Inserts that wait for their DATA. */
   awaited: number
   /** DATA that may still come although its insert was cancelled or given up; MAX_LATE at most. */
   late: number
+}
+
+type OpenLink = InboundLink & { open: Map<number, Inbound> }
+
+export interface RouterOptions {
+  /** Own ring position. */
+  readonly position: number
+  /** Draws credits. */
+  readonly rng: Rng
+  /** Trial parameters other than what ships. */
+  readonly tuning?: Partial<Tuning>
 }
 
 export class Router {
@@ -54,8 +66,7 @@ export class Router {
   #inserts = 0
   #holding = 0
 
-  /** `position`: own ring position. `rng` draws credits. */
-  constructor(options: { position: number; rng: Rng }) {
+  constructor(options: RouterOptions) {
     this.#context = new Context(options)
   }
 
@@ -69,7 +80,7 @@ export class Router {
   /** Address of the block that FOUND with this id must carry; undefined: nothing was asked. */
   awaitedBlock(from: PeerId, message: BlockMessage): Address | undefined {
     if (message.type === 'found') return this.#context.askerOf(from, message.id)?.address
-    const inbound = this.#inbound.get(from)?.open.get(message.id)
+    const inbound = this.#inbound.get(from)?.open?.get(message.id)
     return inbound?.type === 'insert' && inbound.insert.awaitsData
       ? inbound.insert.target.address
       : undefined
@@ -88,6 +99,11 @@ export class Router {
       asked: this.#context.openRequests,
       timers: this.#context.openTimers,
     }
+  }
+
+  /** What this router did since it was made. */
+  stats(): RouterStats {
+    return { ...this.#context.counters, overShare: this.#context.peers.overShare }
   }
 
   #dispatch(input: Input): void {
@@ -118,6 +134,12 @@ export class Router {
         break
       case 'peer-down':
         this.#peerDown(input.peer)
+        break
+      case 'peer-rtt':
+        this.#context.peers.setRtt(input.peer, input.rttMs)
+        break
+      case 'neighbors':
+        this.#context.peers.setNeighbors(input.peer, input.positions)
         break
     }
   }
@@ -171,6 +193,7 @@ export class Router {
       credit,
       from: undefined,
     } as const
+    this.#context.failedRecently.clear(address)
     const insert = new Insert(this.#context, target, (copies) => {
       this.#inserts--
       this.#localInserts.delete(id)
@@ -194,7 +217,6 @@ export class Router {
   #message(input: Extract<Input, { type: 'message' }>): void {
     const { from, message } = input
     if (!this.#inbound.has(from)) return // the link is gone
-    this.#context.peers.heard(from, this.#context.nowMs)
     switch (message.type) {
       case 'fetch':
         this.#fetchFromPeer(from, message, input.held)
@@ -215,10 +237,21 @@ export class Router {
       case 'accept':
       case 'have':
       case 'receipt':
-        // an answer; to an id that is unknown or cancelled it may have crossed our CANCEL
-        this.#context.askerOf(from, message.id)?.answered(message)
+        this.#answered(from, message)
         break
+      case 'peers':
+      case 'seek':
+      case 'neighbors':
+        break // not of a request: the driver keeps them
     }
+  }
+
+  /** An answer; to an id that is unknown or cancelled it may have crossed our CANCEL. */
+  #answered(from: PeerId, message: RequestedMessage): void {
+    const asker = this.#context.askerOf(from, message.id)
+    if (asker === undefined) return
+    this.#context.peers.heard(from, this.#context.nowMs)
+    asker.answered(message)
   }
 
   #fetchFromPeer(from: PeerId, message: RequestMessage, held: HeldCopy | undefined): void {
@@ -243,9 +276,9 @@ export class Router {
       peer: from,
       credit,
       cachedFor: message.phase === 'greedy' ? link : undefined,
+      isStem: message.phase === 'stem',
       answer: (answer) => {
-        inbound.delete(id)
-        this.#answerPeer(from, id, answer)
+        if (inbound.delete(id)) this.#answerPeer(from, id, answer) // else the link is gone
       },
     }
     const fetch = this.#fetchFor({ address, home, freshness, trafficClass })
@@ -300,6 +333,7 @@ export class Router {
       return
     }
     const credit = phase === 'stem' ? MAX_CREDIT / 2 : message.credit
+    this.#context.failedRecently.clear(address)
     const sender = { peer: from, link: link.link, id }
     const target = { address, home, phase, trafficClass, credit, from: sender }
     const insert = new Insert(this.#context, target, (copies) => {
@@ -320,7 +354,7 @@ export class Router {
   /** Each ACCEPT is good for one DATA, which may come late; one more than that costs the link. */
   #data(from: PeerId, message: BlockMessage): void {
     const link = this.#inbound.get(from) as InboundLink
-    const request = link.open.get(message.id)
+    const request = link.open?.get(message.id)
     if (request?.type === 'insert' && request.insert.awaitsData) {
       link.awaited--
       request.insert.proceed(message.block)
@@ -337,25 +371,27 @@ export class Router {
   }
 
   /** The link, if it may open this request; an id that is open already is a fault. */
-  #claim(from: PeerId, { id }: RequestMessage): InboundLink | undefined {
+  #claim(from: PeerId, { id }: RequestMessage): OpenLink | undefined {
     const link = this.#inbound.get(from) as InboundLink
-    if (link.open.has(id)) {
+    const open = (link.open ??= new Map<number, Inbound>())
+    if (open.has(id)) {
       this.#context.emit({ type: 'ban', peer: from })
       return undefined
     }
-    if (link.open.size < MAX_OPEN_PER_PEER) return link
+    if (open.size < MAX_OPEN_PER_PEER) return link as OpenLink
     this.#context.send(from, { type: 'overload', id })
     return undefined
   }
 
-  #peerUp({ peer, link, position }: Extract<Input, { type: 'peer-up' }>): void {
-    this.#context.peerUp(peer, position)
-    this.#inbound.set(peer, { link, open: new Map(), awaited: 0, late: 0 })
+  #peerUp(input: Extract<Input, { type: 'peer-up' }>): void {
+    this.#context.peerUp(input)
+    this.#inbound.set(input.peer, { link: input.link, open: undefined, awaited: 0, late: 0 })
   }
 
   #peerDown(peer: PeerId): void {
-    const requests = [...(this.#inbound.get(peer)?.open.values() ?? [])]
-    this.#inbound.get(peer)?.open.clear()
+    const open = this.#inbound.get(peer)?.open
+    const requests = [...(open?.values() ?? [])]
+    open?.clear()
     this.#inbound.delete(peer)
     this.#context.peerDown(peer)
     for (const request of requests) {

@@ -12,6 +12,7 @@ import type { Message, RequestMessage } from '../../src/routing/messages.ts'
 import type { FetchResult, Input, Output } from '../../src/routing/ports.ts'
 import { RING, distance } from '../../src/routing/position.ts'
 import { Router } from '../../src/routing/router.ts'
+import type { Tuning } from '../../src/routing/tuning.ts'
 import type { Rng } from '../../src/runtime.ts'
 
 export interface SimNode {
@@ -45,6 +46,10 @@ export class RouterNetwork {
   readonly sent: Sent[] = []
   readonly #rng: Rng
   readonly #latencyMs: number
+  readonly #longestMs: number
+  readonly #tuning: Partial<Tuning>
+  /** Whether what passes by is kept. */
+  hasCaches = true
   /** Share of messages that are lost from now on, in [0, 1). */
   lossRate: number
   readonly #timers = new Map<string, () => void>()
@@ -58,9 +63,18 @@ export class RouterNetwork {
   /** When the last fetch, or `ask`, had its answer. */
   answeredMs = 0
 
-  constructor(options: { rng: Rng; latencyMs?: number; lossRate?: number }) {
+  /** `latencyMs` to `longestMs`: one way; each pair has one between, drawn by its numbers. */
+  constructor(options: {
+    rng: Rng
+    latencyMs?: number
+    longestMs?: number
+    lossRate?: number
+    tuning?: Partial<Tuning>
+  }) {
     this.#rng = options.rng
     this.#latencyMs = options.latencyMs ?? 20
+    this.#longestMs = options.longestMs ?? this.#latencyMs
+    this.#tuning = options.tuning ?? {}
     this.lossRate = options.lossRate ?? 0
   }
 
@@ -82,7 +96,7 @@ export class RouterNetwork {
     const node: SimNode = {
       index: this.nodes.length + 1,
       position,
-      router: new Router({ position, rng: this.#rng }),
+      router: new Router({ position, rng: this.#rng, tuning: this.#tuning }),
       links: new Set(),
       store: new Map(),
       cache: new Map(),
@@ -98,8 +112,19 @@ export class RouterNetwork {
     if (a === b || a.links.has(b.index)) return
     a.links.add(b.index)
     b.links.add(a.index)
-    this.#input(a, { type: 'peer-up', peer: b.index, link: b.index, position: b.position })
-    this.#input(b, { type: 'peer-up', peer: a.index, link: a.index, position: a.position })
+    const rttMs = 2 * this.#latency(a.index, b.index)
+    this.#input(a, { type: 'peer-up', peer: b.index, link: b.index, position: b.position, rttMs })
+    this.#input(b, { type: 'peer-up', peer: a.index, link: a.index, position: a.position, rttMs })
+  }
+
+  /** Every node tells its peers the positions of its links. */
+  tellNeighbors(): void {
+    for (const node of this.nodes) {
+      const positions = [...node.links].map((index) => this.#node(index).position)
+      for (const index of node.links) {
+        this.#input(this.#node(index), { type: 'neighbors', peer: node.index, positions })
+      }
+    }
   }
 
   /** The node is gone: its links drop. */
@@ -214,7 +239,7 @@ export class RouterNetwork {
         this.#timers.get(`${node.index}/${output.timer}`)?.()
         break
       case 'keep': {
-        const block = keep(node, output)
+        const block = output.area === 'cache' && !this.hasCaches ? output.block : keep(node, output)
         const { ticket } = output
         if (ticket !== undefined)
           this.#after(0, () => this.#input(node, { type: 'kept', ticket, isKept: true, block }))
@@ -236,7 +261,7 @@ export class RouterNetwork {
     this.sent.push({ from: from.index, to, message })
     const isLost = this.lossRate > 0 && this.#rng.below(1_000_000) < this.lossRate * 1_000_000
     if (isLost) return
-    this.#after(this.#latencyMs, () => {
+    this.#after(this.#latency(from.index, to), () => {
       this.#arrive(from, this.#node(to), message)
     })
   }
@@ -270,6 +295,12 @@ export class RouterNetwork {
       const rival = role === 'rival' ? held : undefined
       this.#input(node, { type: 'message', from: from.index, message, held: rival })
     }
+  }
+
+  #latency(a: number, b: number): number {
+    const spread = this.#longestMs - this.#latencyMs
+    const draw = (Math.imul(Math.min(a, b) * 7919 + Math.max(a, b), 0x9e3779b1) >>> 0) / 2 ** 32
+    return this.#latencyMs + Math.floor(draw * (spread + 1))
   }
 
   #after(delayMs: number, run: () => void): () => void {

@@ -12,10 +12,14 @@ import type { SimNode } from '../helpers/router-network.ts'
 const seed = seedFromEnvironment()
 const at = `seed ${seed}`
 
-function ring(count: number, options: { latencyMs?: number; lossRate?: number } = {}) {
+function ring(
+  count: number,
+  options: { latencyMs?: number; longestMs?: number; lossRate?: number } = {},
+) {
   const rng = createSeededRng(seed)
   const network = new RouterNetwork({ rng, ...options })
   network.addRing(count)
+  network.tellNeighbors()
   const pick = (): SimNode => network.nodes[rng.below(network.nodes.length)] as SimNode
   return { network, rng, pick }
 }
@@ -149,6 +153,51 @@ test('with a fifth of the nodes lying that nothing is there, 95 % of fetches sti
     if ((await result).type === 'found') found++
   }
   assert.ok(found >= 95, `${at}: ${found} of 100`)
+})
+
+test('links of 50 to 400 ms cost no more messages than links of 50 ms, and nothing is missed', async () => {
+  const totals = []
+  for (const longestMs of [50, 400]) {
+    const { network, pick } = ring(300, { latencyMs: 50, longestMs })
+    network.hasCaches = false
+    let messages = 0
+    for (let round = 0; round < 100; round++) {
+      const { address } = await insertEverywhere(network, pick(), [0, 1])
+      const reader = pick()
+      network.sent.length = 0
+      const result = network.fetch(reader, address)
+      await network.run()
+      assert.equal((await result).type, 'found', at)
+      messages += network.sent.filter(({ message }) => message.type === 'fetch').length
+    }
+    totals.push(messages)
+  }
+  const [even = 0, uneven = 0] = totals
+  assert.ok(uneven <= 1.3 * even, `${at}: ${uneven} against ${even} messages`)
+})
+
+test('a silent peer is given up for another in time: with a fifth of them, 19 of 20 fetches take under 10 s', async () => {
+  const { network, rng, pick } = ring(300, { latencyMs: 50 })
+  network.hasCaches = false
+  const inserted = []
+  for (let round = 0; round < 100; round++) {
+    inserted.push(await insertEverywhere(network, pick(), [0, 1, 2]))
+  }
+  for (const node of network.nodes) node.isDropper = rng.below(5) === 0
+  const honest = network.nodes.filter((node) => !node.isDropper)
+  let inTime = 0
+  for (const { address } of inserted) {
+    const reader = honest[rng.below(honest.length)] as SimNode
+    const startMs = network.nowMs
+    const before = network.sent.length
+    const result = network.fetch(reader, address, [0, 1, 2])
+    await network.run()
+    if ((await result).type === 'found' && network.answeredMs - startMs <= 10_000) inTime++
+    const sent = network.sent.slice(before).filter(({ message }) => message.type === 'fetch')
+    assert.ok(sent.length <= 3 * 120, `${at}: ${sent.length} messages`)
+  }
+  assert.ok(inTime >= 95, `${at}: ${inTime} of 100`)
+  assert.equal(network.openTotal, 0, at)
 })
 
 test('lost messages, in one of twenty, leave nothing behind', async () => {
