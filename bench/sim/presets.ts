@@ -1,0 +1,23 @@
+/**
+ * Every preset by its name.
+ * @module
+ */
+import type { Preset } from './preset.ts'
+import { droppers, latency, liars, lookAheadLiars, nat, poison } from './presets-hostile.ts'
+import { clarkeConvergence, joinLeave, joining } from './presets-live.ts'
+import { clarkeFailure, clarkeScaling, ringTable } from './presets-published.ts'
+
+export const PRESETS: Readonly<Record<string, Preset>> = {
+  'clarke2001-convergence': clarkeConvergence,
+  'clarke2001-scaling': clarkeScaling,
+  'clarke2001-failure': clarkeFailure,
+  'ring-table': ringTable,
+  droppers,
+  liars,
+  'look-ahead-liars': lookAheadLiars,
+  'poison-30': poison,
+  latency,
+  nat,
+  joining,
+  'join-leave': joinLeave,
+}

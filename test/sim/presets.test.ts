@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { simulate } from '../../bench/sim/main.ts'
+import type { Line } from '../../bench/sim/measure.ts'
+
+const seed = Number(process.env['SEED'] ?? 1)
+const at = `seed ${seed}`
+
+async function run(words: string): Promise<Line[]> {
+  const lines: Line[] = []
+  await simulate([...words.split(' '), '--seed', String(seed)], (line) => {
+    lines.push(JSON.parse(line) as Line)
+  })
+  return lines
+}
+
+test('every line of a preset carries all dimensions and all figures', async () => {
+  const [line] = await run('clarke2001-scaling --nodes 100 --requests 20')
+  for (const name of [
+    'preset',
+    'seed',
+    'nodes',
+    'degree',
+    'removed',
+    'droppers',
+    'liars',
+    'homes',
+  ]) {
+    assert.ok(line !== undefined && name in line, name)
+  }
+  for (const name of ['success', 'meanHops', 'p50Hops', 'p75Hops', 'p95Hops']) {
+    assert.equal(typeof line?.[name], 'number', name)
+  }
+  for (const name of ['meanMessages', 'maxMessages'])
+    assert.equal(typeof line?.[name], 'number', name)
+})
+
+test('an option replaces the whole list of its dimension', async () => {
+  const lines = await run('droppers --nodes 100 --requests 10 --droppers 0,0.1 --homes 2')
+  assert.deepEqual(
+    lines.map(({ nodes, droppers, homes }) => [nodes, droppers, homes]),
+    [
+      [100, 0, 2],
+      [100, 0.1, 2],
+    ],
+  )
+})
+
+test('the same seed prints the same bytes, and another seed others', async () => {
+  const words = 'join-leave --nodes 40 --requests 60'
+  const print = async (of: string): Promise<string> => {
+    const lines: string[] = []
+    await simulate([...words.split(' '), '--seed', of], (line) => lines.push(line))
+    return lines.join('\n')
+  }
+  const first = await print('7')
+  assert.equal(await print('7'), first)
+  assert.notEqual(await print('8'), first)
+})
+
+test('a network that stands still finds every block in few hops', async () => {
+  const [small, large] = await run('clarke2001-scaling --nodes 100,1000 --requests 200')
+  assert.equal(small?.success, 1, at)
+  assert.equal(large?.success, 1, at)
+  assert.ok((large?.meanHops ?? 9) < 4 && (small?.meanHops ?? 9) < 2.5, at)
+  assert.ok((large?.maxMessages ?? 99) <= 20, at)
+})
+
+test('blocks outlive three tenths of the nodes as often as copies of them are left', async () => {
+  const lines = await run('clarke2001-failure --nodes 1000 --requests 300 --removed 0.3')
+  for (const line of lines) {
+    const { success, homes } = line
+    assert.ok(success >= (line['ceiling'] as number) - 0.04, `${at}: ${homes} homes, ${success}`)
+  }
+})
+
+test('a fifth of droppers or of liars keeps few readers from a leaf block', async () => {
+  for (const kind of ['droppers', 'liars']) {
+    const [line] = await run(`${kind} --nodes 500 --requests 300 --${kind} 0.2 --homes 2`)
+    assert.ok((line?.success ?? 0) >= 0.95, `${at}: ${kind}, ${line?.success}`)
+    assert.ok((line?.meanMessages ?? 99) <= 12, at)
+    assert.ok((line?.maxMessages ?? 999) <= 240, at)
+  }
+})
+
+test('slow links bring no more messages', async () => {
+  const lines = await run('latency --nodes 500 --requests 150')
+  for (const line of lines) {
+    assert.equal(line.success, 1, `${at}: ${line['hopMs'] as number} ms`)
+    assert.ok((line['messagesRatio'] as number) <= 1.3, at)
+  }
+})
+
+test('poisoners get no wrong block accepted, and lose their links', async () => {
+  const [line] = await run('poison-30 --nodes 300 --requests 200 --homes 2')
+  assert.equal(line?.['wrongBlocksAccepted'], 0, at)
+  assert.ok((line?.['linksBanned'] as number) > 0, at)
+  assert.ok((line?.success ?? 0) >= 0.9, at)
+})
+
+test('who advertises links that he has not gets no more than a third of a neighbor’s requests', async () => {
+  const lines = await run('look-ahead-liars --nodes 500 --requests 400')
+  for (const line of lines.filter((each) => each['lookAhead'] === 'restricted')) {
+    assert.ok((line['victimShare'] as number) <= 0.35, `${at}: ${JSON.stringify(line)}`)
+  }
+})
+
+test('one pair of ten that cannot connect keeps hardly anybody from a block', async () => {
+  const lines = await run('nat --nodes 500 --requests 150 --homes 2')
+  for (const line of lines.filter((each) => each['unreachable'] === 0.1)) {
+    assert.ok(line.success >= 0.99, `${at}: ${line.success}`)
+  }
+})
+
+test('a ring finds itself from a lattice and from a rendezvous', async () => {
+  const lines = await run('clarke2001-convergence --nodes 100 --requests 40')
+  for (const line of lines.filter((each) => (each['atSeconds'] as number) >= 40)) {
+    assert.equal(line.success, 1, `${at}: ${String(line['start'])}`)
+    assert.ok((line.meanHops ?? 9) < 3, at)
+  }
+})
+
+test('who joins has neighbors within seconds, and finds what is there', async () => {
+  const [line] = await run('joining --nodes 200 --requests 50')
+  assert.ok((line?.['threeInTenSeconds'] as number) >= 0.9, `${at}: ${JSON.stringify(line)}`)
+  assert.equal(line?.success, 1, at)
+})
+
+test('unknown presets and options, and values out of range, are refused in one line on stderr', () => {
+  const main = fileURLToPath(import.meta.resolve('../../bench/sim/main.js'))
+  for (const args of [
+    ['no-such-preset'],
+    [],
+    ['droppers', '--colour', '1'],
+    ['droppers', '--nodes', '1e3'],
+    ['droppers', '--droppers', '2'],
+    ['droppers', '--homes'],
+  ]) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+      encoding: 'utf8',
+    })
+    assert.equal(status, 2, args.join(' '))
+    assert.equal(stdout, '')
+    assert.match(stderr, /^[^\n]+\n$/)
+  }
+})
+
+test('a preset draws our curve and the published one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-sim-'))
+  const file = join(folder, 'scaling.svg')
+  await run(`clarke2001-scaling --nodes 100,200 --requests 20 --figure ${file}`)
+  const svg = await readFile(file, 'utf8')
+  assert.match(svg, /^<svg [\s\S]*<\/svg>\n$/)
+  assert.match(svg, /Freenet 2002/)
+  assert.ok(!svg.includes('NaN'))
+  await rm(folder, { recursive: true })
+})
