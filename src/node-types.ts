@@ -200,6 +200,15 @@ export interface NodeStatus {
   readonly peers: number
   /** Own ring position, in [0, 1). */
   readonly position: number
+  readonly ring: {
+    /** Nodes in the network, as the spacing of the nearest ones says; undefined: too few links to tell. */
+    readonly estimatedNodes: number | undefined
+    /** Nearest first. `distance`: share of the ring between the two, in [0, 0.5]. */
+    readonly links: readonly {
+      readonly distance: number
+      readonly role: 'ring' | 'long' | 'spare'
+    }[]
+  }
   readonly store: StoreStatus
   readonly outbox: { readonly pendingBlocks: number }
 }

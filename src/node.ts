@@ -25,8 +25,8 @@ import { openKeyring, publisherKeysOf } from './keyring.ts'
 import type { Keyring } from './keyring.ts'
 import { supersedes } from './keys/block.ts'
 import { keyPairFromSeed, randomBytes } from './keys/primitives.ts'
-import type { KeyPair } from './keys/primitives.ts'
 import type { ShoalUri, UskUri } from './keys/uri.ts'
+import { createDriver, networkLabel } from './node-network.ts'
 import type {
   FetchOptions,
   FetchOutcome,
@@ -48,10 +48,8 @@ import type {
 } from './node-types.ts'
 import { DEFAULT_STORE_BYTES, FIRST_BYTE_TIMEOUT_MS, resolveOptions } from './options.ts'
 import type { NodeOptions, ResolvedOptions } from './options.ts'
-import { Driver, ringFraction } from './routing/net/driver.ts'
-import { createHyperswarmTransport } from './routing/net/hyperswarm.ts'
-import type { Transport } from './routing/net/transport.ts'
-import { networkHash, networkTopic } from './routing/position.ts'
+import { ringFraction } from './routing/net/driver.ts'
+import type { Driver } from './routing/net/driver.ts'
 import { createSystemRng, silentLogger, systemClock } from './runtime.ts'
 import type { Clock, Logger, Rng } from './runtime.ts'
 import { linkAbort } from './signals.ts'
@@ -64,7 +62,8 @@ export type * from './node-types.ts'
 /**
  * Opens a node: store, then network. @throws ShoalError E_OPTION, E_STORE_IO, E_STORE_LOCKED,
  * E_STORE_FULL where the disk cannot hold the store, E_STORE_FORMAT for a directory of another version,
- * E_PASSPHRASE where its key is locked and `passphrase` is missing or wrong.
+ * E_PASSPHRASE where its key is locked and `passphrase` is missing or wrong. Rejects with the reason of
+ * `options.signal`.
  */
 export async function createNode(options: NodeOptions = {}): Promise<Node> {
   const resolved = resolveOptions(options)
@@ -78,13 +77,8 @@ export async function createNode(options: NodeOptions = {}): Promise<Node> {
       parts.identitySeed ??
       (dataDir === undefined ? randomBytes(32) : await loadIdentitySeed(dataDir))
     const keyPair = keyPairFromSeed(seed)
-    const transport = parts.transport ?? connect(resolved, keyPair, logger)
-    const { network } = resolved
-    const { publicKey } = keyPair
-    const driver = new Driver({
-      network,
-      publicKey,
-      transport,
+    const driver = await createDriver(resolved, {
+      keyPair,
       store: store.blocks,
       clock,
       rng,
@@ -111,23 +105,6 @@ function openStore(
   return Promise.resolve(createMemoryStore({ quotaBytes, rng: runtime.rng }))
 }
 
-function connect(
-  { connect: how, network }: ResolvedOptions,
-  keyPair: KeyPair,
-  logger: Logger,
-): Transport | undefined {
-  if (how === undefined) return undefined
-  const topic = networkTopic(networkHash(network))
-  const { bootstrap, listenHost } = how
-  return createHyperswarmTransport({
-    keyPair,
-    topic,
-    bootstrap,
-    logger,
-    ...(listenHost === undefined ? {} : { listenHost }),
-  })
-}
-
 class RunningNode implements Node {
   readonly keys: PublisherKeys
   readonly store: NodeStore
@@ -144,6 +121,7 @@ class RunningNode implements Node {
   readonly #watches: WatchList
   readonly #publications: Publications
   readonly #closing = linkAbort([])
+  #isDestroyed = false
   #closed: Promise<void> | undefined
 
   constructor(parts: {
@@ -158,7 +136,10 @@ class RunningNode implements Node {
     this.#network = resolved.network // and nothing else: a passphrase is among the options
     this.#store = store
     this.store = store.care
-    this.destroyed = store.care.destroyed.then(() => this.close().catch(() => {})) // it is gone anyway
+    this.destroyed = store.care.destroyed.then(() => {
+      this.#isDestroyed = true
+      return this.close().catch(() => {}) // it is gone anyway
+    })
     this.#driver = driver
     this.#clock = clock
     this.#readCache = new ReadCache(resolved.readCacheBytes)
@@ -184,7 +165,7 @@ class RunningNode implements Node {
       keywords,
       keyring,
       today: () => Math.floor(Date.now() / DAY_MS),
-      networkName: resolved.network,
+      networkName: networkLabel(resolved),
       rng,
       askOthers: async (address, signal) =>
         (await driver.fetch(address, { homes: homesOf(false), freshness: 2, signal })).type,
@@ -301,6 +282,10 @@ class RunningNode implements Node {
       network: this.#network,
       peers: this.#driver.peers,
       position: ringFraction(this.#driver.position),
+      ring: {
+        estimatedNodes: this.#driver.estimatedSize,
+        links: this.#driver.ringLinks,
+      },
       store: this.#store.blocks.status(),
       outbox: { pendingBlocks: this.#store.outbox.pendingBlocks },
     }
@@ -315,7 +300,7 @@ class RunningNode implements Node {
     this.#closing.abort(new ShoalError('E_CLOSED', 'The node is closing.'))
     await this.#publications.close()
     await this.#spreader.close()
-    await this.#driver.close()
+    await this.#driver.close({ forget: this.#isDestroyed })
     await this.#store.blocks.close()
   }
 

@@ -6,6 +6,7 @@
 import { byId, countText, sizeText } from './elements.js'
 import { droppedFolder, pickedFolder } from './folder.js'
 import { insertFile, insertFolder, spreadOf, status } from './gateway.js'
+import { showRing } from './ring-state.js'
 import { showStore } from './store-state.js'
 import { tarOf } from './tar.js'
 import { UploadRow } from './upload-row.js'
@@ -110,12 +111,13 @@ async function followStatus() {
       connection.textContent = 'The node does not answer'
       continue
     }
-    const { store, outbox, peers } = now
+    const { store, outbox, peers, position, ring } = now
     connection.textContent = peers > 0 ? 'Connected' : 'Looking for peers'
     byId('peers').textContent = peers.toLocaleString('en')
     byId('space').textContent = `${sizeText(store.usedBytes)} of ${sizeText(store.quotaBytes)}`
     byId('pending').textContent = outbox.pendingBlocks.toLocaleString('en')
     showStore(store)
+    showRing(position, ring)
   }
 }
 

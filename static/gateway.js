@@ -25,8 +25,16 @@
  */
 
 /**
+ * @typedef {object} RingStatus
+ * @property {number} [estimatedNodes] absent with too few links to tell
+ * @property {{ distance: number, role: string }[]} links nearest first; shares of the ring, up to 0.5
+ */
+
+/**
  * @typedef {object} Status
  * @property {number} peers
+ * @property {number} position own place on the ring, in [0, 1)
+ * @property {RingStatus} ring
  * @property {StoreStatus} store
  * @property {{ pendingBlocks: number }} outbox
  */

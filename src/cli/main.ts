@@ -4,6 +4,7 @@
  * @module
  */
 import { EXIT_FAILED, Interruption } from './failures.ts'
+import { holdsNetworkKey, NETWORK_KEY_VARIABLE } from './network-key.ts'
 import { PASSPHRASE_VARIABLE } from './passphrase.ts'
 import { run } from './run.ts'
 
@@ -32,7 +33,9 @@ process.once('disconnect', () => {
 
 const { stdout, stderr, stdin } = process
 const env = { ...process.env }
-delete process.env[PASSPHRASE_VARIABLE] // no child shall have it
+for (const name of [PASSPHRASE_VARIABLE, NETWORK_KEY_VARIABLE]) delete process.env[name] // no child shall have it
+// the title takes the place of the command line in what other programs see
+if (process.argv.some(holdsNetworkKey)) process.title = 'shoal'
 // What a node makes is for its owner alone, RocksDB's files too, which take no mode. `get` makes files
 // for the person, who has a umask of their own.
 if (process.argv[2] !== 'get') process.umask(0o077)

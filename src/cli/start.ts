@@ -17,6 +17,7 @@ import { DATA_DIR_OPTION, dataDirOf } from './data-dir.ts'
 import { CommandError, EXIT_DONE, UsageError, withFolder } from './failures.ts'
 import { DEFAULT_GATEWAY_HOST, DEFAULT_GATEWAY_PORT } from './gateway-client.ts'
 import { createLogger, oneLine, untilAborted, writeLine, type Io } from './io.ts'
+import { givenNetworkKey, NETWORK_KEY_OPTION } from './network-key.ts'
 import { askPassphrase, givenPassphrase, PASSPHRASE_FILE_OPTION } from './passphrase.ts'
 import type { StartNodeOptions } from './start-node.ts'
 import { canAsk } from './terminal-input.ts'
@@ -59,6 +60,7 @@ export const startCommand: Command = {
       value: 'NAME',
       help: `which network to join (default: ${DEFAULT_NETWORK})`,
     },
+    'network-key': NETWORK_KEY_OPTION,
     bootstrap: {
       type: 'string',
       value: 'host:port,…',
@@ -73,7 +75,7 @@ export const startCommand: Command = {
   run: start,
 }
 
-type NodeSettings = Omit<StartNodeOptions, 'logger' | 'passphrase'>
+type NodeSettings = Omit<StartNodeOptions, 'logger' | 'passphrase' | 'networkKey' | 'signal'>
 
 /** A person mistypes; a program that guesses is not slowed down by this. */
 const MAX_TRIES = 3
@@ -90,7 +92,12 @@ async function start(given: Arguments, io: Io): Promise<number> {
   }
   // Loaded here, so that the other commands start without RocksDB and sodium.
   const { startGateway } = await import('../gateway/server.ts')
-  const node = await openNode({ ...settings, logger }, given, io)
+  const { key: networkKey, isOnCommandLine } = await givenNetworkKey(given, io)
+  if (isOnCommandLine) {
+    logger.warn('--network-key: every program of this machine can read a command line; use a file')
+  }
+  const { signal } = io
+  const node = await openNode({ ...settings, networkKey, logger, signal }, given, io)
   try {
     const gateway = await startGateway({ node, host, port, logger })
     writeLine(io.stdout, `gateway ${new URL(gateway.url).href}`)

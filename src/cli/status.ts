@@ -7,6 +7,7 @@ import type { Arguments, Command } from './command.ts'
 import { CommandError, EXIT_DONE } from './failures.ts'
 import { GATEWAY_OPTION, gatewayOf, getJson } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
+import { estimateText, linksText, distancesText } from './ring-words.ts'
 import { conditionText } from './store-words.ts'
 import { formatBytes } from './values.ts'
 
@@ -34,7 +35,7 @@ async function status(given: Arguments, io: Io): Promise<number> {
 
 /** A table for people; a part that the gateway leaves out shows as `?`. */
 export function formatStatus(from: Partial<NodeStatus>): readonly string[] {
-  const { store, outbox } = from
+  const { store, outbox, ring } = from
   const held =
     store &&
     `${formatBytes(store.usedBytes)} of ${formatBytes(store.quotaBytes)}, ${store.blocks} blocks`
@@ -43,6 +44,9 @@ export function formatStatus(from: Partial<NodeStatus>): readonly string[] {
     ['network', from.network],
     ['peers', from.peers],
     ['position', from.position?.toFixed(6)],
+    ['links', ring && linksText(ring)],
+    ['distances', ring && distancesText(ring)],
+    ['nodes', ring && estimateText(ring)],
     ['store', held],
     ['condition', store?.condition && conditionText(store)],
     ['outbox', outbox && `${outbox.pendingBlocks} blocks still spreading`],

@@ -249,6 +249,25 @@ describe('the start page in a browser', { skip }, () => {
     await page.getByText('The node does not answer').waitFor()
   })
 
+  test('the place on the ring, the size of the network and links by distance are shown', async () => {
+    node.ring = {
+      estimatedNodes: 1234,
+      links: [
+        { distance: 0.001, role: 'ring' },
+        { distance: 0.3, role: 'long' },
+        { distance: 0.4, role: 'spare' },
+      ],
+    }
+    await page.goto(gateway.url)
+    await page.getByText('1,200').waitFor()
+    assert.equal(await page.locator('#position').textContent(), '0.2500')
+    await page.getByText('Links by distance').click()
+    assert.deepEqual(await page.locator('#distances li').allInnerTexts(), ['1/2\n2', '1/512\n1'])
+    assert.equal(await page.locator('#distances progress').first().getAttribute('value'), '2')
+    node.ring = { estimatedNodes: undefined, links: [] }
+    await page.locator('#links').waitFor({ state: 'hidden' })
+  })
+
   test('a store that is being filled or in trouble says so, and a good one says nothing', async () => {
     const words = page.locator('#store-words')
     const bar = page.getByRole('progressbar', { name: 'Store made ready' })

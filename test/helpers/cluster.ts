@@ -42,6 +42,7 @@ export interface Cluster {
     store?: StorePair
     identitySeed?: Uint8Array
     networkName?: string
+    networkKey?: Uint8Array
     storeBytes?: number
   }): Promise<ClusterNode>
   /** The n-th node, from 0. */
@@ -74,12 +75,13 @@ export async function createCluster(options: {
     rng,
     network,
     nodes,
-    async add({ store, identitySeed, networkName, storeBytes = STORE_BYTES } = {}) {
+    async add({ store, identitySeed, networkName, networkKey, storeBytes = STORE_BYTES } = {}) {
       const seed = identitySeed ?? Uint8Array.from({ length: 32 }, () => rng.below(256))
       const { publicKey } = keyPairFromSeed(seed)
       const pair = store ?? createMemoryStore({ quotaBytes: storeBytes, rng })
       const node = await createNode({
         network: networkName ?? 'test',
+        ...(networkKey !== undefined && { networkKey }),
         parts: {
           clock,
           rng,

@@ -57,6 +57,7 @@ export interface FakeNode extends Node {
   nextWatch: Error | undefined
   insertStatuses: Map<number, InsertStatus>
   peers: number
+  ring: NodeStatus['ring']
   /** What tests tell the store to be and to do, and what it was asked. */
   readonly fakeStore: FakeStore
   /** Moves the time that look-ups are aged by, and counts those that went to the network. */
@@ -122,6 +123,7 @@ export function createFakeNode(): FakeNode {
     nextWatch: undefined,
     insertStatuses: new Map(),
     peers: 3,
+    ring: { estimatedNodes: undefined, links: [] },
     fakeStore,
     names,
     keys: createFakeKeys(),
@@ -213,7 +215,7 @@ export function createFakeNode(): FakeNode {
     insertStatus: (insertId) => node.insertStatuses.get(insertId),
     status() {
       node.calls.status++
-      return statusOf(node.peers, fakeStore.care.stats())
+      return statusOf(node, fakeStore.care.stats())
     },
     store: fakeStore.care,
     destroyed: new Promise(() => {}),
@@ -370,13 +372,17 @@ async function collect(
   return Buffer.concat(pieces)
 }
 
-function statusOf(peers: number, stats: StoreStats): NodeStatus {
+function statusOf(
+  { peers, ring }: Pick<FakeNode, 'peers' | 'ring'>,
+  stats: StoreStats,
+): NodeStatus {
   const { condition, quotaBytes, filledShare, usedBytes, blocks } = stats
   return {
     version: '0.1.0',
     network: 'test',
     peers,
     position: 0.25,
+    ring,
     store: { condition, quotaBytes, filledShare, usedBytes, blocks },
     outbox: { pendingBlocks: 12 },
   }

@@ -2,23 +2,39 @@
  * Real nodes on a private DHT on loopback: RocksDB in temporary folders, hyperswarm, real time.
  * @module
  */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { DhtAddress } from 'hyperdht'
+import { keyPairFromSeed } from '../../src/keys/primitives.ts'
 import { parseUri } from '../../src/keys/uri.ts'
 import { createNode } from '../../src/node.ts'
 import type { FetchOptions, InsertOptions, InsertResult, Node } from '../../src/node.ts'
 import { startBootstrap } from '../../src/routing/net/bootstrap.ts'
+import { createHyperswarmTransport } from '../../src/routing/net/hyperswarm.ts'
+import type { Transport } from '../../src/routing/net/transport.ts'
+import { networkDefinition } from '../../src/routing/network.ts'
+import { networkTopic } from '../../src/routing/position.ts'
+import { silentLogger } from '../../src/runtime.ts'
 import { readAll } from './cluster.ts'
 
 const HOST = '127.0.0.1'
+const NETWORK = 'swarm-test'
 const STORE_BYTES = 128 * 1024 * 1024
 const POLL_MS = 50
 
 export interface Swarm {
+  /** Entry point of its DHT. */
+  readonly bootstrap: readonly DhtAddress[]
   /** A node in a folder of its own, or again in that of one that was closed. */
   add(dataDir?: string): Promise<{ node: Node; dataDir: string }>
+  /** A node that keeps everything in memory; `wrap` stands between it and its transport. */
+  addInMemory(options?: {
+    networkKey?: Uint8Array
+    wrap?: (transport: Transport) => Transport
+  }): Promise<{ node: Node; publicKey: Uint8Array }>
   close(): Promise<void>
 }
 
@@ -31,20 +47,36 @@ export async function createSwarm(): Promise<Swarm> {
     folders.push(folder)
     return folder
   }
+  const bootstrap = [{ host: HOST, port: entry.port }]
   return {
+    bootstrap,
+    async addInMemory({ networkKey, wrap = (transport: Transport) => transport } = {}) {
+      const identitySeed = randomBytes(32)
+      const keyPair = keyPairFromSeed(identitySeed)
+      const topic = networkTopic(networkDefinition(NETWORK, networkKey).hash)
+      const options = { keyPair, topic, bootstrap, listenHost: HOST, logger: silentLogger }
+      const node = await createNode({
+        network: NETWORK,
+        ...(networkKey !== undefined && { networkKey }),
+        storeBytes: STORE_BYTES,
+        parts: { identitySeed, transport: wrap(createHyperswarmTransport(options)) },
+      })
+      nodes.push(node)
+      return { node, publicKey: Uint8Array.from(keyPair.publicKey) }
+    },
     async add(dataDir) {
       const folder = dataDir ?? (await newFolder())
       const node = await createNode({
         dataDir: folder,
         storeBytes: STORE_BYTES,
-        network: 'swarm-test',
-        connect: { bootstrap: [{ host: HOST, port: entry.port }], listenHost: HOST },
+        network: NETWORK,
+        connect: { bootstrap, listenHost: HOST },
       })
       nodes.push(node)
       return { node, dataDir: folder }
     },
     async close() {
-      for (const node of nodes) await node.close()
+      await Promise.all(nodes.map((node) => node.close()))
       await entry.close()
       for (const folder of folders) await rm(folder, { recursive: true, force: true })
     },

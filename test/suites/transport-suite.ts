@@ -27,11 +27,13 @@ export interface Seen {
   readonly frames: Uint8Array[]
   drains: number
   closes: number
+  /** Dials that came to nothing. */
+  readonly failures: { readonly publicKey: Uint8Array; readonly wasRefused: boolean }[]
   /** Resolves when `check` holds; looked at after every event. */
   until(check: () => boolean): Promise<void>
 }
 
-/** Opens a transport and records; `decide` false refuses a link. */
+/** Opens a transport that dials whom it finds and whom it lost, and records; `decide` false refuses. */
 export async function record(
   transport: Transport,
   handshake: Uint8Array,
@@ -44,6 +46,7 @@ export async function record(
     frames: [],
     drains: 0,
     closes: 0,
+    failures: [],
     until: (check) =>
       new Promise((resolve) => {
         const look = (): void => {
@@ -67,15 +70,21 @@ export async function record(
     },
     onclose: () => {
       seen.closes++
+      transport.dial(link.remotePublicKey)
       happened()
     },
   })
   await transport.open({
-    handshake,
+    handshake: () => handshake,
     onlink: (link) => {
       seen.links.push(link)
       setImmediate(happened)
       return decide(link) ? handlersOf(link) : undefined
+    },
+    onfound: (publicKey) => transport.dial(publicKey),
+    onfailed: (publicKey, wasRefused) => {
+      seen.failures.push({ publicKey, wasRefused })
+      happened()
     },
   })
   return seen
@@ -222,6 +231,37 @@ export function transportSuite(name: string, makePair: () => Promise<TransportPa
         await pair.settle(a.until(() => a.closes === a.links.length))
         assert.equal(b.closes, 0)
         assert.equal((b.links[0] as Link).send(frameOf(1, 4)), false)
+      }))
+
+    it('tells the dialer and the dialed apart, and binds both to the same bytes', () =>
+      withPair(async (pair) => {
+        const [a, b] = await linked(pair)
+        assert.notEqual(current(a).isInitiator, current(b).isInitiator)
+        assert.ok(current(a).channelBinding.length >= 32)
+        assert.deepEqual(
+          Uint8Array.from(current(a).channelBinding),
+          Uint8Array.from(current(b).channelBinding),
+        )
+      }))
+
+    it('ends a link that is dropped, and does not dial again by itself', () =>
+      withPair(async (pair) => {
+        const [a, b] = await linked(pair)
+        const closes = [a.closes, b.closes]
+        pair.a.drop(pair.bPublicKey)
+        assert.equal(a.closes, closes[0], 'not from inside drop()')
+        await pair.settle(b.until(() => b.closes > (closes[1] as number)))
+        pair.a.drop(pair.bPublicKey)
+        pair.a.drop(new Uint8Array(32))
+      }))
+
+    it('says so when a dial comes to nothing', () =>
+      withPair(async (pair) => {
+        const [a] = await linked(pair)
+        const failures = a.failures.length
+        pair.a.dial(pair.aPublicKey)
+        await pair.settle(a.until(() => a.failures.length > failures))
+        assert.deepEqual(Uint8Array.from(a.failures.at(-1)?.publicKey ?? []), pair.aPublicKey)
       }))
 
     it('does not let a banned peer come back', () =>

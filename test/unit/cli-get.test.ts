@@ -140,6 +140,16 @@ test('status is a table for people and JSON for programs', async () => {
     network: 'shoal',
     peers: 5,
     position: 0.25,
+    ring: {
+      estimatedNodes: 1234.5,
+      links: [
+        { distance: 0.001, role: 'ring' },
+        { distance: 0.01, role: 'ring' },
+        { distance: 0.2, role: 'long' },
+        { distance: 0.25, role: 'spare' },
+        { distance: 0.5, role: 'long' },
+      ],
+    },
     store: {
       condition: 'ok',
       quotaBytes: 1024 ** 3,
@@ -161,6 +171,9 @@ test('status is a table for people and JSON for programs', async () => {
     'network   shoal',
     'peers     5',
     'position  0.250000',
+    'links     2 to neighbors, 2 long, 1 spare',
+    'distances 1/2: 1, 1/4: 2, 1/64: 1, 1/512: 1',
+    'nodes     about 1,200 in the network',
     'store     1.5 KiB of 1 GiB, 3 blocks',
     'condition ok, 50 % of the slab filled so far',
     'outbox    2 blocks still spreading',

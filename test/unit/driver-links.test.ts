@@ -7,19 +7,21 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import type { PutRequest } from '../../src/datastore/store.ts'
-import { encodeHandshake, NO_PROOF, WIRE_VERSION } from '../../src/routing/handshake.ts'
+import { createHandshake, NO_PROOF } from '../../src/routing/handshake.ts'
 import { decodeMessage, encodeMessage } from '../../src/routing/messages.ts'
-import type { Message } from '../../src/routing/messages.ts'
+import type { Message, RequestedMessage } from '../../src/routing/messages.ts'
 import { Driver } from '../../src/routing/net/driver.ts'
 import type { Link, LinkHandlers, Transport } from '../../src/routing/net/transport.ts'
-import { networkHash } from '../../src/routing/position.ts'
+import { networkDefinition } from '../../src/routing/network.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
 import { createSeededRng } from '../helpers/rng.ts'
 import { contentBlock } from '../helpers/signed-block.ts'
 
+const definition = networkDefinition('test')
+
 interface Peer {
-  readonly heard: Message[]
+  readonly heard: RequestedMessage[]
   say(message: Message): void
   leave(): void
 }
@@ -41,18 +43,31 @@ async function openNode() {
       accept = (link) => options.onlink(link)
       return Promise.resolve()
     },
+    dial: () => {},
+    drop: () => {},
+    seek: () => {},
     close: () => Promise.resolve(),
   }
   const publicKey = new Uint8Array(32)
-  const parts = { network: 'test', publicKey, transport, store: blocks }
+  const parts = { definition, publicKey, transport, store: blocks }
   const driver = new Driver({ ...parts, clock, rng, logger: silentLogger })
   await driver.open()
   const connect = (key: number): Peer => {
-    const heard: Message[] = []
+    const heard: RequestedMessage[] = []
+    const remotePublicKey = new Uint8Array(32).fill(key)
+    const ends = { channelBinding: new Uint8Array(32).fill(key), isInitiator: false }
+    const theirs = { definition, publicKey: remotePublicKey, proof: NO_PROOF }
     const handlers = accept?.({
-      remotePublicKey: new Uint8Array(32).fill(key),
-      remoteHandshake: HANDSHAKE,
-      send: (frame) => heard.push(decodeMessage(frame) as Message) > 0,
+      ...ends,
+      remotePublicKey,
+      remoteHandshake: createHandshake(theirs, { ...ends, remotePublicKey: publicKey }),
+      remoteHost: undefined,
+      rttMs: undefined,
+      send: (frame) => {
+        const message = decodeMessage(frame) as Message
+        if (isRequested(message)) heard.push(message)
+        return true
+      },
       close: () => {},
     })
     return {
@@ -64,14 +79,11 @@ async function openNode() {
   return { clock, driver, puts, connect }
 }
 
-const HANDSHAKE = encodeHandshake({
-  minVersion: WIRE_VERSION,
-  maxVersion: WIRE_VERSION,
-  features: 0,
-  network: networkHash('test'),
-  proof: NO_PROOF,
-  mac: undefined,
-})
+/** All but what nodes tell each other of other nodes. */
+function isRequested(message: Message): message is RequestedMessage {
+  return !['seek', 'peers', 'neighbors'].includes(message.type)
+}
+
 const REQUEST = { trafficClass: 'bulk', freshness: 0, home: 0, credit: 8 } as const
 
 test('a block found for a peer is cached for the one that asked, not for the one that had it', async () => {

@@ -8,13 +8,14 @@ import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import type { BlockStore } from '../../src/datastore/store.ts'
 import { homePosition, supersedes } from '../../src/keys/block.ts'
 import type { Address, Home } from '../../src/keys/block.ts'
-import { encodeHandshake, NO_PROOF, WIRE_VERSION } from '../../src/routing/handshake.ts'
+import { createHandshake, NO_PROOF } from '../../src/routing/handshake.ts'
 import { decodeMessage, encodeMessage, offerFields } from '../../src/routing/messages.ts'
 import type { Message } from '../../src/routing/messages.ts'
 import { Driver } from '../../src/routing/net/driver.ts'
 import { createMemoryNetwork } from '../../src/routing/net/memory.ts'
 import type { Link } from '../../src/routing/net/transport.ts'
-import { distance, networkHash } from '../../src/routing/position.ts'
+import { networkDefinition } from '../../src/routing/network.ts'
+import { distance } from '../../src/routing/position.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
 import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
@@ -25,6 +26,8 @@ const HOMES = [0, 1, 2] as const
 const LATENCY_MS = 10
 const at = `SEED=${seedFromEnvironment()}`
 const seed = Number(at.slice(5))
+
+const definition = networkDefinition('test')
 
 interface Member {
   readonly driver: Driver
@@ -44,7 +47,7 @@ async function openNetwork(count: number) {
     const transport = network.transport(publicKey)
     const logger = silentLogger
     const store = blocks
-    const driver = new Driver({ network: 'test', publicKey, transport, store, clock, rng, logger })
+    const driver = new Driver({ definition, publicKey, transport, store, clock, rng, logger })
     await driver.open()
     members.push({ driver, blocks, publicKey })
   }
@@ -175,29 +178,30 @@ async function openWithPeer() {
   const { blocks } = createMemoryStore({ quotaBytes: 2 ** 23, rng })
   const publicKey = new Uint8Array(32).fill(1)
   const transport = network.transport(publicKey)
-  const parts = { network: 'test', publicKey, transport, store: blocks }
+  const parts = { definition, publicKey, transport, store: blocks }
   const driver = new Driver({ ...parts, clock, rng, logger: silentLogger })
   await driver.open()
   const heard: Message[] = []
   let closes = 0
   let link: Link | undefined
-  await network.transport(new Uint8Array(32).fill(2)).open({
-    handshake: encodeHandshake({
-      minVersion: WIRE_VERSION,
-      maxVersion: WIRE_VERSION,
-      features: 0,
-      network: networkHash('test'),
-      proof: NO_PROOF,
-      mac: undefined,
-    }),
+  const remotePublicKey = new Uint8Array(32).fill(2)
+  const peer = network.transport(remotePublicKey)
+  await peer.open({
+    handshake: (ends) =>
+      createHandshake({ definition, publicKey: remotePublicKey, proof: NO_PROOF }, ends),
     onlink: (opened) => {
       link = opened
       return {
-        onframe: (frame) => heard.push(decodeMessage(frame) as Message),
+        onframe: (frame) => {
+          const message = decodeMessage(frame) as Message
+          if (!['seek', 'neighbors'].includes(message.type)) heard.push(message)
+        },
         ondrain: () => {},
         onclose: () => closes++,
       }
     },
+    onfound: (found) => peer.dial(found),
+    onfailed: () => {},
   })
   await clock.runFor(1000)
   const say = async (message: Message): Promise<void> => {

@@ -97,24 +97,65 @@ describe('memory network', () => {
     )
   })
 
-  it('gives everyone links and nobody more than 32, in one piece, also when many come', async () => {
+  it('tells a new member of 8 others, and of 8 every half minute from then on', async () => {
     const { clock, network, seed } = makeNetwork()
+    const found: number[] = []
+    for (let number = 0; number < 40; number++) {
+      await network.transport(publicKeyOf(number)).open({
+        handshake: () => HELLO,
+        onlink: () => undefined,
+        onfound: ([first = 0]) => void (number === 39 && found.push(first)),
+        onfailed: () => {},
+      })
+    }
+    await clock.runFor(1)
+    assert.equal(new Set(found).size, 8, `SEED=${seed}`)
+    await clock.runFor(600_000)
+    assert.equal(found.length, 8 * 21)
+    assert.equal(new Set(found).size, 39, `SEED=${seed}`)
+  })
+
+  it('finds those with a topic in common', async () => {
+    const { clock, network } = makeNetwork()
+    const found: string[] = []
+    const topics = [1, 2, 2].map((topic) => new Uint8Array(32).fill(topic))
+    for (const [number, topic] of topics.entries()) {
+      const transport = network.transport(publicKeyOf(number))
+      await transport.open({
+        handshake: () => HELLO,
+        onlink: () => undefined,
+        onfound: ([first], where) => void (where && found.push(`${number} ${first} ${where[0]}`)),
+        onfailed: () => {},
+      })
+      transport.seek([topic])
+    }
+    await clock.runFor(1)
+    assert.deepEqual(new Set(found), new Set(['2 1 2', '1 2 2']))
+  })
+
+  it('carries a link through a third, as long as both are linked with it', async () => {
+    const { clock, network } = makeNetwork()
+    const [aKey, relayKey, bKey] = [publicKeyOf(1), publicKeyOf(2), publicKeyOf(3)]
+    network.cut(aKey, bKey)
+    const transports = [aKey, relayKey, bKey].map((key) => network.transport(key))
+    const [a] = transports
     const seen: Seen[] = []
-    for (let number = 0; number < 120; number++) {
-      seen.push(await record(network.transport(publicKeyOf(number)), HELLO))
-      await clock.runFor(number % 7)
-    }
-    await clock.runFor(1000)
-    const neighbors = seen.map(({ links }) =>
-      links.map((link) => link.remotePublicKey[0] as number),
-    )
-    for (const list of neighbors) {
-      assert.ok(list.length >= 8 && list.length <= 32, `SEED=${seed}: ${list.length} links`)
-      assert.equal(new Set(list).size, list.length)
-    }
-    const reached = new Set([0])
-    for (const number of reached) for (const next of neighbors[number] ?? []) reached.add(next)
-    assert.equal(reached.size, 120, `SEED=${seed}`)
+    for (const transport of transports) seen.push(await record(transport, HELLO))
+    await clock.runFor(3_000)
+    a?.dial(bKey, { through: relayKey })
+    await clock.runFor(100)
+    const [atA, , atB] = seen as [Seen, Seen, Seen]
+    assert.deepEqual([atA.links.length, atB.links.length], [2, 2])
+    const link = atA.links[1] as Link
+    link.send(frameOf(7, 8))
+    await clock.runFor(39)
+    assert.equal(atB.frames.length, 0, 'two hops take twice as long')
+    await clock.runFor(1)
+    assert.deepEqual(atB.frames, [frameOf(7, 8)])
+    assert.equal(link.rttMs, 80)
+    network.disconnect(relayKey)
+    await clock.runFor(1)
+    assert.deepEqual([atA.closes, atB.closes], [2, 2])
   })
 
   it('does the same again from the same seed', async () => {

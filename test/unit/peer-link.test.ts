@@ -11,7 +11,13 @@ import type { Address } from '../../src/keys/block.ts'
 import type { BlockStore, GetOptions } from '../../src/datastore/store.ts'
 import type { HeldCopy } from '../../src/routing/held-copy.ts'
 import { decodeMessage, encodeMessage, offerFields } from '../../src/routing/messages.ts'
-import type { Field, Freshness, Message, Phase } from '../../src/routing/messages.ts'
+import type {
+  Field,
+  Freshness,
+  Message,
+  Phase,
+  RequestMessage,
+} from '../../src/routing/messages.ts'
 import { createCounters } from '../../src/routing/net/counters.ts'
 import { PeerLink } from '../../src/routing/net/peer-link.ts'
 import { createSeededRng } from '../helpers/rng.ts'
@@ -38,6 +44,7 @@ function makeLink(awaited?: Address) {
     },
   }
   const handled: { message: Message; held: HeldCopy | undefined }[] = []
+  const exchanged: Message[] = []
   const sent: Message[] = []
   const closes: boolean[] = []
   const counters = createCounters()
@@ -48,6 +55,10 @@ function makeLink(awaited?: Address) {
     link: {
       remotePublicKey: new Uint8Array(32),
       remoteHandshake: new Uint8Array(0),
+      channelBinding: new Uint8Array(32),
+      isInitiator: true,
+      remoteHost: undefined,
+      rttMs: undefined,
       send: (frame) => {
         sent.push(decodeMessage(frame) as Message)
         return true
@@ -60,6 +71,8 @@ function makeLink(awaited?: Address) {
     handle: (message, held) => {
       handled.push({ message, held })
     },
+    exchange: (message) => exchanged.push(message),
+    ban: () => closes.push(true),
   })
   const receive = async (message: Message): Promise<void> => {
     link.receive(encodeMessage(message))
@@ -67,7 +80,7 @@ function makeLink(awaited?: Address) {
   }
   const put = (named: NamedBlock, area: 'store' | 'cache' = 'store') =>
     blocks.put({ ...named, home: 0, area, link: 1 })
-  return { handled, sent, closes, counters, reads, receive, put }
+  return { handled, exchanged, sent, closes, counters, reads, receive, put }
 }
 
 /** A store as an object whose methods can be replaced one by one. */
@@ -83,7 +96,11 @@ function methodsOf(store: BlockStore): BlockStore {
   }
 }
 
-function insertOf(address: Address, tail: readonly Field[], phase: Phase = 'greedy'): Message {
+function insertOf(
+  address: Address,
+  tail: readonly Field[],
+  phase: Phase = 'greedy',
+): RequestMessage {
   return { ...request, type: 'insert', phase, address, tail }
 }
 
@@ -211,4 +228,16 @@ test('only a FETCH counts as a read of its link; who offers a block shows no int
   await receive({ ...request, id: 8, type: 'fetch', phase: 'copy', freshness: 2, address })
   await receive({ ...insertOf(address, []), id: 9 })
   assert.deepEqual(reads, [5, 5, undefined])
+})
+
+test('what a peer says of other nodes goes to the exchange, not to the router', async () => {
+  const { receive, handled, exchanged } = makeLink()
+  const messages = [
+    { type: 'seek', id: 1, target: 5 },
+    { type: 'peers', id: 1, records: [] },
+    { type: 'neighbors', positions: [1, 2] },
+  ] as const
+  for (const message of messages) await receive(message)
+  assert.deepEqual(exchanged, messages)
+  assert.deepEqual(handled, [])
 })

@@ -7,8 +7,6 @@ import type { Clock } from '../../runtime.ts'
 
 /** How long a banned key is refused, ms (spec §7.5). */
 export const BAN_MS = 3_600_000
-/** How long a peer that did not want us, or that we did not want, is not dialed, ms. */
-export const COLD_MS = 600_000
 
 /** A key costs nothing to make, so a ban only slows its holder down: no need to remember many. */
 const MAX_ENTRIES = 1_024

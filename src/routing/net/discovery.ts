@@ -1,10 +1,10 @@
 /**
- * Keeps this node findable under its topic, and finds others there: announces, looks up, dials.
- * hyperswarm's own topics dial at random, look again after 10 minutes only, and leave a timer behind
- * when they are destroyed by force; so the rounds are ours, and hyperswarm does the dialing.
+ * Keeps this node findable under its topics, and finds the keys of others there: announces, and looks
+ * up. hyperswarm's own topics look again after 10 minutes only, dial whom they find, and leave a timer
+ * behind when they are destroyed by force; so the rounds are ours. Whom to dial is decided elsewhere.
  * @module
  */
-import { compare, mapKey } from '../../keys/bytes.ts'
+import { equals, mapKey } from '../../keys/bytes.ts'
 import type { Clock, Logger, Rng } from '../../runtime.ts'
 import type DHT from 'hyperdht'
 import type { DhtQuery, NoiseKeyPair } from 'hyperdht'
@@ -25,22 +25,15 @@ const ANNOUNCE_AGAIN_MS = 600_000
 const RECORDS_PER_NODE = 20
 /** Most peers that one round looks at. */
 const MAX_FOUND = 256
-/**
- * Of two nodes that find each other at once, the one with the greater key waits this long, ms:
- * simultaneous dials cost both connections more often than not.
- */
-const YIELD_MS = 250
-/** A lost peer is dialed again after this and up to as much again, ms. */
-const REDIAL_MS = 500
+/** Region topics at a time. */
+const MAX_REGIONS = 8
 
 export interface Discovery {
-  /** The link to this peer was lost without anybody wanting that. */
-  lost(publicKey: Uint8Array): void
-  /** No longer dial this peer. */
-  drop(publicKey: Uint8Array): void
+  /** Region topics beside that of the network, in place of those before. */
+  seek(topics: readonly Uint8Array[]): void
   /** Whether the DHT knows of us, and is worth a goodbye. */
   isAnnounced(): boolean
-  /** Takes the announcement back where the DHT answers quickly; looks for nobody any more. */
+  /** Takes the announcements back where the DHT answers quickly; looks for nobody any more. */
   close(): Promise<void>
 }
 
@@ -48,45 +41,96 @@ export interface DiscoveryOptions {
   readonly dht: DHT
   readonly swarm: Hyperswarm
   readonly keyPair: NoiseKeyPair
+  /** That of the network. */
   readonly topic: Uint8Array
   readonly clock: Clock
   readonly rng: Rng
   readonly logger: Logger
-  /** How many more peers to dial now. */
-  readonly vacancies: () => number
-  /** Whether this peer is another than us, wanted, and not linked already. */
-  readonly isCandidate: (publicKey: Uint8Array) => boolean
+  /** Every key that a round has found, this node's own excepted. */
+  readonly onfound: (publicKey: Uint8Array, topic: Uint8Array) => void
 }
 
 export function startDiscovery(options: DiscoveryOptions): Discovery {
-  return new Rounds(options)
+  return new Topics(options)
 }
 
-class Rounds implements Discovery {
+class Topics implements Discovery {
   readonly #options: DiscoveryOptions
-  /** Peers that hyperswarm was told to dial; at most `vacancies()` of them without a link. */
-  readonly #dialed = new Map<string, Uint8Array>()
-  readonly #timers = new Set<() => void>()
-  #query: DhtQuery | undefined
-  #round = 0
-  #announcedAtMs: number | undefined
-  #answered = false
-  #warned = false
-  #closed = false
+  readonly #network: Rounds
+  readonly #regions = new Map<string, Rounds>()
+  /** Regions that were left, and may still be taken back. */
+  readonly #leaving = new Set<Promise<void>>()
+  #isClosed = false
 
   constructor(options: DiscoveryOptions) {
     this.#options = options
-    this.#later(PATIENCE_MS, () => this.#heard(this.#answered))
+    this.#network = new Rounds(options, options.topic, createDhtReport(options))
+  }
+
+  seek(topics: readonly Uint8Array[]): void {
+    if (this.#isClosed) return
+    const wanted = new Map(topics.slice(0, MAX_REGIONS).map((topic) => [mapKey(topic), topic]))
+    for (const [id, rounds] of this.#regions) {
+      if (wanted.has(id)) continue
+      this.#regions.delete(id)
+      const left = rounds.close().finally(() => this.#leaving.delete(left))
+      this.#leaving.add(left)
+    }
+    for (const [id, topic] of wanted) {
+      if (!this.#regions.has(id)) this.#regions.set(id, new Rounds(this.#options, topic))
+    }
+  }
+
+  isAnnounced(): boolean {
+    return this.#network.isAnnounced()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const regions = [...this.#regions.values()]
+    await Promise.all([this.#network, ...regions].map((rounds) => rounds.close()))
+    await Promise.all(this.#leaving)
+  }
+}
+
+/** Hears after each round whether the DHT answered. */
+interface DhtReport {
+  heard(answered: boolean): void
+  close(): void
+}
+
+/** Tells the operator when the DHT falls silent, and when it is heard again. */
+function createDhtReport({ clock, logger }: DiscoveryOptions): DhtReport {
+  let wasHeard = false
+  let hasWarned = false
+  const heard = (answered: boolean): void => {
+    wasHeard = answered
+    if (!answered && !hasWarned) {
+      logger.warn('the DHT does not answer: looking for peers again every few seconds')
+    }
+    if (answered && hasWarned) logger.info('the DHT answers')
+    hasWarned = !answered
+  }
+  const close = clock.after(PATIENCE_MS, () => heard(wasHeard))
+  return { heard, close }
+}
+
+/** The rounds of one topic. */
+class Rounds {
+  readonly #options: DiscoveryOptions
+  readonly #topic: Uint8Array
+  readonly #report: DhtReport | undefined
+  #cancelTimer = (): void => {}
+  #query: DhtQuery | undefined
+  #round = 0
+  #announcedAtMs: number | undefined
+  #isClosed = false
+
+  constructor(options: DiscoveryOptions, topic: Uint8Array, report?: DhtReport) {
+    this.#options = options
+    this.#topic = topic
+    this.#report = report
     void this.#run()
-  }
-
-  lost(publicKey: Uint8Array): void {
-    this.#later(REDIAL_MS + this.#options.rng.below(REDIAL_MS), () => this.#dial(publicKey))
-  }
-
-  drop(publicKey: Uint8Array): void {
-    this.#dialed.delete(mapKey(publicKey))
-    this.#options.swarm.leavePeer(publicKey)
   }
 
   isAnnounced(): boolean {
@@ -94,49 +138,40 @@ class Rounds implements Discovery {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    for (const cancel of this.#timers) cancel()
-    this.#timers.clear()
+    this.#isClosed = true
+    this.#cancelTimer()
+    this.#report?.close()
     this.#query?.destroy()
     if (!this.isAnnounced()) return
-    const { dht, topic, keyPair } = this.#options
-    await dht.unannounce(topic, keyPair).catch(() => {}) // it would be forgotten anyway
+    const { dht, keyPair } = this.#options
+    await dht.unannounce(this.#topic, keyPair).catch(() => {}) // it would be forgotten anyway
   }
 
   async #run(): Promise<void> {
-    this.#answered = await this.#find()
-    if (this.#closed) return
-    this.#heard(this.#answered)
-    const usual = PAUSE_MS - PAUSE_JITTER_MS + this.#options.rng.below(2 * PAUSE_JITTER_MS)
+    const answered = await this.#find()
+    if (this.#isClosed) return
+    this.#report?.heard(answered)
+    const { clock, rng } = this.#options
+    const usual = PAUSE_MS - PAUSE_JITTER_MS + rng.below(2 * PAUSE_JITTER_MS)
     const pause = FIRST_PAUSES_MS[this.#round++] ?? (this.isAnnounced() ? usual : RETRY_PAUSE_MS)
-    this.#later(pause, () => void this.#run())
-  }
-
-  /** Tells the operator when the DHT falls silent, and when it is heard again. */
-  #heard(answered: boolean): void {
-    const { logger } = this.#options
-    if (!answered && !this.#warned) {
-      logger.warn('the DHT does not answer: looking for peers again every few seconds')
-    }
-    if (answered && this.#warned) logger.info('the DHT answers')
-    this.#warned = !answered
+    this.#cancelTimer = clock.after(pause, () => void this.#run())
   }
 
   /** One round. False: the DHT did not answer. */
   async #find(): Promise<boolean> {
-    const { dht, swarm, topic, keyPair } = this.#options
+    const { dht, swarm, keyPair } = this.#options
     const announcing = !this.isAnnounced()
     try {
       await swarm.listen()
-      if (this.#closed) return false
+      if (this.#isClosed) return false
       if (announcing) swarm.server.refresh()
       this.#query = announcing
-        ? dht.announce(topic, keyPair, swarm.server.relayAddresses)
-        : dht.lookup(topic)
+        ? dht.announce(this.#topic, keyPair, swarm.server.relayAddresses)
+        : dht.lookup(this.#topic)
       const found = await this.#collect(this.#query)
       if (announcing) this.#announcedAtMs = this.#options.clock.now()
       else this.#checkOwn(found)
-      this.#dialSome(found)
+      if (!this.#isClosed) this.#tell(found)
       return true
     } catch {
       return false // nobody answered, or we are closing
@@ -161,36 +196,10 @@ class Rounds implements Discovery {
     if (isForgotten || age > ANNOUNCE_AGAIN_MS) this.#announcedAtMs = undefined
   }
 
-  /** Drops those who did not come up since the last round and tries others, at random. */
-  #dialSome(found: ReadonlyMap<string, Uint8Array>): void {
-    const { isCandidate, rng } = this.#options
-    for (const publicKey of [...this.#dialed.values()].filter(isCandidate)) this.drop(publicKey)
-    const candidates = [...found.values()].filter(isCandidate)
-    const most = Math.min(this.#options.vacancies(), candidates.length)
-    for (let chosen = 0; chosen < most; chosen++) {
-      const [next] = candidates.splice(rng.below(candidates.length), 1)
-      if (next !== undefined) this.#dialInTurn(next)
+  #tell(found: ReadonlyMap<string, Uint8Array>): void {
+    const { keyPair, onfound } = this.#options
+    for (const publicKey of found.values()) {
+      if (!equals(publicKey, keyPair.publicKey)) onfound(publicKey, this.#topic)
     }
-  }
-
-  #dialInTurn(publicKey: Uint8Array): void {
-    if (compare(this.#options.keyPair.publicKey, publicKey) < 0) this.#dial(publicKey)
-    else this.#later(YIELD_MS, () => this.#dial(publicKey))
-  }
-
-  #dial(publicKey: Uint8Array): void {
-    const { swarm, isCandidate, vacancies } = this.#options
-    if (!isCandidate(publicKey) || vacancies() <= 0) return
-    this.#dialed.set(mapKey(publicKey), publicKey)
-    swarm.joinPeer(publicKey)
-  }
-
-  #later(ms: number, run: () => void): void {
-    if (this.#closed) return
-    const cancel = this.#options.clock.after(ms, () => {
-      this.#timers.delete(cancel)
-      run()
-    })
-    this.#timers.add(cancel)
   }
 }

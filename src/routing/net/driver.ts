@@ -3,38 +3,38 @@
  * a hostile byte ends: what does not decode or verify costs the link, and goes no further (spec §8, §9).
  * @module
  */
-import { isShoalError } from '../../errors.ts'
 import type { BlockStore, PutRequest } from '../../datastore/store.ts'
 import type { Address, Block, Home } from '../../keys/block.ts'
+import { mapKey } from '../../keys/bytes.ts'
 import type { Clock, Logger, Rng } from '../../runtime.ts'
-import {
-  NO_PROOF,
-  WIRE_VERSION,
-  checkHandshake,
-  decodeHandshake,
-  encodeHandshake,
-} from '../handshake.ts'
-import type { Freshness, TrafficClass } from '../messages.ts'
+import { NO_PROOF } from '../handshake.ts'
+import type { ExchangeMessage, Freshness, TrafficClass } from '../messages.ts'
+import type { NetworkDefinition } from '../network.ts'
 import type { FetchResult, Input, LocalId, Output, PeerId } from '../ports.ts'
-import { RING, networkHash, nodePosition } from '../position.ts'
+import { RING, nodePosition } from '../position.ts'
 import { Router } from '../router.ts'
 import { createCounters } from './counters.ts'
+import { LinkKeeper } from './link-keeper.ts'
+import type { LinkPort, RingLink } from './link-keeper.ts'
 import { LinkNumbers } from './link-numbers.ts'
+import type { PeerCache } from './peer-cache.ts'
 import { PeerLink } from './peer-link.ts'
-import type { Link, LinkHandlers, Transport } from './transport.ts'
+import type { Link, Transport } from './transport.ts'
 
-/** Links at once (design §6: degree 20 to 32). */
-export const MAX_PEERS = 32
 /** A signed block may lose its place to a newer one while it is put: so often it is tried again. */
 const MAX_PUTS = 3
 /** Blocks that wait to be written because they passed by; more are not cached, 8 MiB. */
 const MAX_CACHE_WRITES = 256
 
 export interface DriverOptions {
-  readonly network: string
+  readonly definition: NetworkDefinition
   readonly publicKey: Uint8Array
+  /** Position proof of the kind that the network asks for; default: none. */
+  readonly proof?: Uint8Array
   /** Undefined: this node talks to nobody. */
   readonly transport: Transport | undefined
+  /** Peers that were known before; default: none. */
+  readonly peerCache?: PeerCache | undefined
   readonly store: BlockStore
   readonly clock: Clock
   readonly rng: Rng
@@ -51,8 +51,8 @@ export class Driver {
   readonly position: number
   readonly counters = createCounters()
   readonly #options: DriverOptions
-  readonly #network: Uint8Array
   readonly #router: Router
+  readonly #keeper: LinkKeeper | undefined
   readonly #links = new Map<PeerId, PeerLink>()
   readonly #linkNumbers = new LinkNumbers()
   readonly #timers = new Map<number, () => void>()
@@ -66,9 +66,19 @@ export class Driver {
 
   constructor(options: DriverOptions) {
     this.#options = options
-    this.#network = networkHash(options.network)
-    this.position = nodePosition(this.#network, options.publicKey, NO_PROOF)
+    const { definition, publicKey, proof = NO_PROOF, transport } = options
+    this.position = nodePosition(definition.hash, publicKey, proof)
     this.#router = new Router({ position: this.position, rng: options.rng })
+    if (transport === undefined) return
+    this.#keeper = new LinkKeeper({
+      ...options,
+      transport,
+      own: { definition, publicKey, proof },
+      position: this.position,
+      cache: options.peerCache,
+      counters: this.counters,
+      onup: (link, position, ban) => this.#up(link, position, ban),
+    })
   }
 
   get peers(): number {
@@ -80,16 +90,18 @@ export class Driver {
     return this.#router.load
   }
 
+  /** Where this node's links lead, nearest first. */
+  get ringLinks(): readonly RingLink[] {
+    return this.#keeper?.links ?? []
+  }
+
+  /** Nodes in the network, about; undefined with too few links to tell. */
+  get estimatedSize(): number | undefined {
+    return this.#keeper?.estimatedSize
+  }
+
   async open(): Promise<void> {
-    const handshake = encodeHandshake({
-      minVersion: WIRE_VERSION,
-      maxVersion: WIRE_VERSION,
-      features: 0,
-      network: this.#network,
-      proof: NO_PROOF,
-      mac: undefined,
-    })
-    await this.#options.transport?.open({ handshake, onlink: (link) => this.#accept(link) })
+    await this.#keeper?.open()
   }
 
   /** Calls `listener` whenever a peer has come. Returns how to stop that. */
@@ -145,9 +157,10 @@ export class Driver {
     return this.#request(this.#inserts, input, signal)
   }
 
-  async close(): Promise<void> {
+  /** `forget`: the peers of this run are not kept for the next. */
+  async close(options: { readonly forget?: boolean } = {}): Promise<void> {
     this.#isClosed = true
-    await this.#options.transport?.close()
+    await this.#keeper?.close(options)
     for (const stop of this.#timers.values()) stop()
     this.#timers.clear()
     // with the links gone every request has failed; what remains had nobody to ask
@@ -189,11 +202,11 @@ export class Driver {
     })
   }
 
-  #accept(link: Link): LinkHandlers | undefined {
-    const position = this.#checkLink(link)
-    if (position === undefined) return undefined
+  /** A link that is good: it is the router's from now on. */
+  #up(link: Link, position: number, ban: () => void): LinkPort {
     const id = this.#nextPeer++
     const number = this.#linkNumbers.opened(link.remotePublicKey)
+    const key = mapKey(link.remotePublicKey)
     const peer = new PeerLink({
       number,
       link,
@@ -203,49 +216,35 @@ export class Driver {
       handle: (message, held) => {
         this.#handle({ type: 'message', from: id, message, held })
       },
+      exchange: (message) => this.#exchanged(key, message, ban),
+      ban,
     })
     this.#links.set(id, peer)
-    this.#handle({ type: 'peer-up', peer: id, link: number, position })
+    this.#handle({ type: 'peer-up', peer: id, link: number, position, rttMs: link.rttMs })
     this.#options.store.setRange(this.#router.range)
     for (const listener of this.#peerListeners) listener()
     return {
-      onframe: (frame) => {
-        peer.receive(frame)
+      handlers: {
+        onframe: (frame) => peer.receive(frame),
+        ondrain: () => peer.drained(),
+        onclose: () => this.#down(id, peer, link.remotePublicKey),
       },
-      ondrain: () => {
-        peer.drained()
-      },
-      onclose: () => {
-        peer.closed()
-        this.#links.delete(id)
-        this.#linkNumbers.closed(link.remotePublicKey)
-        this.#handle({ type: 'peer-down', peer: id })
-        this.#options.store.setRange(this.#router.range)
-      },
+      send: (message) => peer.send(message),
+      neighbors: (positions) => this.#handle({ type: 'neighbors', peer: id, positions }),
+      rtt: (rttMs) => this.#handle({ type: 'peer-rtt', peer: id, rttMs }),
     }
   }
 
-  /** Ring position of the peer behind `link`, or undefined where it is refused. */
-  #checkLink(link: Link): number | undefined {
-    const { refused } = this.counters
-    const { publicKey } = this.#options
-    const isSelf = link.remotePublicKey.every((byte, index) => byte === publicKey[index])
-    if (this.#isClosed || this.#links.size >= MAX_PEERS || isSelf) {
-      refused[isSelf ? 'self' : 'full']++
-      return undefined
-    }
-    try {
-      const handshake = decodeHandshake(link.remoteHandshake)
-      const verdict = checkHandshake(handshake, this.#network)
-      if (verdict === 'accepted') {
-        return nodePosition(this.#network, link.remotePublicKey, handshake.proof)
-      }
-      refused[verdict]++
-    } catch (error) {
-      if (!isShoalError(error)) throw error
-      refused.malformed++
-    }
-    return undefined
+  #down(id: PeerId, peer: PeerLink, publicKey: Uint8Array): void {
+    peer.closed()
+    this.#links.delete(id)
+    this.#linkNumbers.closed(publicKey)
+    this.#handle({ type: 'peer-down', peer: id })
+    this.#options.store.setRange(this.#router.range)
+  }
+
+  #exchanged(key: string, message: ExchangeMessage, ban: () => void): void {
+    if (this.#keeper?.received(key, message) === false) ban()
   }
 
   #handle(input: Input): void {

@@ -8,14 +8,20 @@
 import { EventEmitter } from 'node:events'
 
 import { MAX_FRAME_BYTES } from './transport.ts'
+import type { Clock } from '../../runtime.ts'
 import type { NoiseStream } from 'hyperdht'
 import type { MuxStream } from 'protomux'
 
 /** A frame and what Noise and protomux put around it: tag, MAC, channel, type, batch lengths. */
 export const MAX_MESSAGE_BYTES = MAX_FRAME_BYTES + 256
 
+/** A message that has begun is all there by then, ms: a block at 2 KiB/s, and no drop at a time. */
+const MESSAGE_MS = 15_000
+
 /** Channels a peer may try to open in the life of a link: room for later protocols beside ours. */
 const MAX_OPENS = 16
+/** Name and id of a channel that is opened first, bytes each. */
+const MAX_NAME_BYTES = 64
 const CONTROL = 0
 const CONTROL_BATCH = 0
 const CONTROL_OPEN = 1
@@ -25,16 +31,25 @@ const ONE_BYTE = 0xfc
 const TWO_BYTES = 0xfd
 
 /**
- * Ends `stream` when a message is announced that is longer than MAX_MESSAGE_BYTES, before room for
- * it is made. Both fields are private to secret-stream: a test pins them.
+ * Ends `stream` when a message is announced that is longer than MAX_MESSAGE_BYTES, before room for it is
+ * made, and when one that is announced takes too long. The fields are private to secret-stream: tests pin
+ * them. Whoever calls this listens to `data` before the turn is over.
  */
-export function guardMessageLength(stream: NoiseStream): void {
+export function guardMessages(stream: NoiseStream, clock: Clock): void {
   /* oxlint-disable no-underscore-dangle -- nothing public says a length before it is allocated */
+  let cancelDeadline: (() => void) | undefined
+  const arrived = (): void => {
+    cancelDeadline?.()
+    cancelDeadline = undefined
+  }
   const check = (): void => {
     if (stream._len > MAX_MESSAGE_BYTES) stream.destroy(new Error('message too long'))
+    cancelDeadline ??= clock.after(MESSAGE_MS, () => stream.destroy(new Error('too slow')))
   }
-  stream._utp = { setContentSize: check }
-  check() // one may have been announced before we came
+  stream._utp = { setContentSize: check } // told of what has begun and is not all there
+  stream.on('data', arrived)
+  stream.on('close', arrived)
+  if (stream._len > 0) check() // one may have been announced before we came
   /* oxlint-enable no-underscore-dangle */
 }
 
@@ -42,20 +57,27 @@ export function guardMessageLength(stream: NoiseStream): void {
  * The same stream for protomux, letting through only what cannot harm it; anything else costs the
  * link. Batches are taken apart here, so that protomux never sees one.
  */
-export function createGuardedStream(stream: NoiseStream): MuxStream {
-  return new GuardedStream(stream)
+export function createGuardedStream(stream: NoiseStream, options?: GuardOptions): GuardedStream {
+  return new GuardedStream(stream, options)
 }
 
-class GuardedStream extends EventEmitter implements MuxStream {
+export interface GuardOptions {
+  /** Messages that may come in the life of the stream; default: any number. */
+  readonly maxMessages?: number
+}
+
+export class GuardedStream extends EventEmitter implements MuxStream {
   /** Protomux keeps itself here. */
   userData: unknown = null
   readonly #stream: NoiseStream
   #opens = 0
+  #messagesLeft: number
 
-  constructor(stream: NoiseStream) {
+  constructor(stream: NoiseStream, { maxMessages = Infinity }: GuardOptions = {}) {
     super()
     this.#stream = stream
-    stream.on('data', (message: Uint8Array) => this.#receive(message))
+    this.#messagesLeft = maxMessages
+    stream.on('data', (message: Uint8Array) => this.receive(message))
     for (const event of ['drain', 'end', 'close']) stream.on(event, () => this.emit(event))
   }
 
@@ -87,8 +109,10 @@ class GuardedStream extends EventEmitter implements MuxStream {
     this.#stream.destroy(error)
   }
 
-  #receive(message: Uint8Array): void {
+  /** Also for a message that was read before the stream was wrapped. */
+  receive(message: Uint8Array): void {
     if (message.length === 0 || this.destroyed) return
+    if (this.#messagesLeft-- <= 0) return this.destroy(new Error('too many messages'))
     const accepted = message[0] === CONTROL ? this.#control(message) : this.#pass(message)
     if (!accepted) this.destroy(new Error('malformed message'))
   }
@@ -130,6 +154,28 @@ class GuardedStream extends EventEmitter implements MuxStream {
     }
     return true
   }
+}
+
+/** What a side says first: the protomux channel it opens, and with what handshake. */
+export interface Opening {
+  readonly protocol: string
+  readonly handshake: Uint8Array
+}
+
+/**
+ * Reads `0 1 channel (length protocol) (length id) handshake`, each length one byte; undefined where it
+ * is anything else (spec §7.2).
+ */
+export function readOpening(message: Uint8Array): Opening | undefined {
+  const [control, type, channel = 0, nameLength = ONE_BYTE] = message
+  if (control !== CONTROL || type !== CONTROL_OPEN) return undefined
+  if (channel < 1 || channel > MAX_OPENS || nameLength > MAX_NAME_BYTES) return undefined
+  const protocol = String.fromCharCode(...message.subarray(4, 4 + nameLength))
+  const idLength = message[4 + nameLength]
+  const start = 5 + nameLength + (idLength ?? ONE_BYTE)
+  return idLength === undefined || idLength > MAX_NAME_BYTES || start > message.length
+    ? undefined
+    : { protocol, handshake: message.subarray(start) }
 }
 
 /** A compact length and where what it measures starts; endless where it takes more than 3 bytes. */

@@ -1,30 +1,34 @@
 /**
- * The transport that real nodes use: peers meet under a topic of the DHT and talk Noise over UDP,
+ * The transport that real nodes use: peers meet under topics of the DHT and talk Noise over UDP,
  * through NATs where that is possible (spec §7). Keeps one link a peer and decodes nothing.
  * @module
  */
 import Hyperswarm from 'hyperswarm'
 
 import { ShoalError } from '../../errors.ts'
-import { equals, mapKey } from '../../keys/bytes.ts'
+import { compare, equals, mapKey } from '../../keys/bytes.ts'
 import { createSystemRng, systemClock } from '../../runtime.ts'
-import { BAN_MS, COLD_MS, createDenyList } from './deny-list.ts'
+import { AddressLimits } from './address-limits.ts'
+import { BAN_MS, createDenyList } from './deny-list.ts'
 import { bindDht } from './dht.ts'
+import { Dials } from './swarm-dials.ts'
 import { startDiscovery } from './discovery.ts'
-import { openSwarmLink } from './swarm-link.ts'
+import { awaitOpening, guardStream } from './first-message.ts'
+import { RELAY_CHANNEL, RelayService } from './relay-service.ts'
+import { CHANNEL, openSwarmLink } from './swarm-link.ts'
 import type { Clock, Logger } from '../../runtime.ts'
 import type { Discovery } from './discovery.ts'
-import type { LinkEnd, SwarmLink } from './swarm-link.ts'
-import type { Transport } from './transport.ts'
+import type { SwarmLink, SwarmLinkOptions } from './swarm-link.ts'
+import type { Transport, TransportHandlers } from './transport.ts'
 import type DHT from 'hyperdht'
 import type { DhtAddress, NoiseKeyPair, NoiseStream } from 'hyperdht'
 
-/** Links at a time, both directions together (spec §7.4). */
-const MAX_PEERS = 32
-/** Dials at a time: each dead record in the DHT holds one up for seconds. */
-const MAX_PARALLEL_DIALS = 8
-/** A link that lived shorter is not dialed again at once: the peer may not want us, ms. */
-const SETTLED_MS = 5_000
+/** Links at a time: 32, those about to give way, and those that are only told of others (spec §7.4). */
+const MAX_LINKS = 48
+/** Connections whose dialer has said nothing yet; more are closed at once. */
+const MAX_SILENT = 64
+/** Two links of one key that are both younger than this are crossing dials, ms. */
+const CROSSING_MS = 5_000
 /** Longest wait for saying goodbye to the DHT, ms. */
 const GOODBYE_MS = 1_000
 
@@ -39,11 +43,7 @@ export interface HyperswarmTransportOptions {
   readonly listenHost?: string
   readonly clock?: Clock
   readonly logger: Logger
-  /** 1 to 32 (default): links accepted; up to half as many are dialed. */
-  readonly maxPeers?: number
 }
-
-type OpenOptions = Parameters<Transport['open']>[0]
 
 /** A transport on hyperswarm; `open` rejects with E_LISTEN where `listenHost` cannot be bound. */
 export function createHyperswarmTransport(options: HyperswarmTransportOptions): Transport {
@@ -53,31 +53,52 @@ export function createHyperswarmTransport(options: HyperswarmTransportOptions): 
 class HyperswarmTransport implements Transport {
   readonly #options: HyperswarmTransportOptions
   readonly #clock: Clock
-  readonly #maxPeers: number
   readonly #banned
-  /** Peers that are none of ours: not dialed for a while, yet let in when they come. */
-  readonly #cold
+  readonly #limits = new AddressLimits()
+  /** As many may be silent as could be linked: one provider must not take all places. */
+  readonly #silentLimits = new AddressLimits()
   readonly #links = new Map<string, SwarmLink>()
+  #silent = 0
+  #topics: readonly Uint8Array[] = []
+  #handlers: TransportHandlers | undefined
   #opening: Promise<void> | undefined
   #dht: DHT | undefined
   #swarm: Hyperswarm | undefined
+  #dials: Dials | undefined
+  #relays: RelayService | undefined
   #discovery: Discovery | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: HyperswarmTransportOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#maxPeers = Math.min(options.maxPeers ?? MAX_PEERS, MAX_PEERS)
     this.#banned = createDenyList(this.#clock)
-    this.#cold = createDenyList(this.#clock)
   }
 
-  async open(open: OpenOptions): Promise<void> {
+  async open(handlers: TransportHandlers): Promise<void> {
     if (this.#closing !== undefined || this.#opening !== undefined) {
       throw new ShoalError('E_CLOSED', 'a transport opens once')
     }
-    this.#opening = this.#open(open)
+    this.#handlers = handlers
+    this.#opening = this.#open(handlers)
     await this.#opening
+  }
+
+  dial(publicKey: Uint8Array, { through }: { readonly through?: Uint8Array } = {}): void {
+    if (this.#isClosing() || this.#links.has(mapKey(publicKey))) return
+    const isRefused = this.#banned.has(publicKey) || equals(publicKey, this.#publicKey)
+    if (isRefused || this.#dials === undefined) this.#failLater(publicKey)
+    else this.#dials.dial(publicKey, through)
+  }
+
+  drop(publicKey: Uint8Array): void {
+    this.#dials?.drop(publicKey)
+    this.#links.get(mapKey(publicKey))?.end()
+  }
+
+  seek(topics: readonly Uint8Array[]): void {
+    this.#topics = topics
+    this.#discovery?.seek(topics)
   }
 
   close(): Promise<void> {
@@ -85,83 +106,156 @@ class HyperswarmTransport implements Transport {
     return this.#closing
   }
 
-  async #open(open: OpenOptions): Promise<void> {
-    const { keyPair, bootstrap, listenHost } = this.#options
+  get #publicKey(): Uint8Array {
+    return this.#options.keyPair.publicKey
+  }
+
+  async #open(handlers: TransportHandlers): Promise<void> {
+    const { keyPair, topic, bootstrap, listenHost, logger } = this.#options
     const dht = await bindDht({
+      keyPair, // relays know by it that one of their own links asks
       ...(bootstrap !== undefined && { bootstrap }),
       ...(listenHost !== undefined && { host: listenHost, firewalled: false }),
     })
     this.#dht = dht
     if (this.#isClosing()) return
-    // our own limit holds: theirs is divided by four as soon as peers are dialed by key
-    const limits = { maxPeers: Infinity, maxParallel: MAX_PARALLEL_DIALS }
-    const swarm = new Hyperswarm({ dht, keyPair, ...limits })
+    const swarm = new Hyperswarm({ dht, keyPair })
     this.#swarm = swarm
-    swarm.on('connection', (stream) => this.#connected(stream, open))
-    this.#discovery = this.#startDiscovery(dht, swarm)
+    // hyperswarm would keep one connection a key before either has said what it is for
+    swarm.server.removeAllListeners('connection')
+    swarm.server.on('connection', (stream: NoiseStream) => this.#arrived(stream))
+    this.#relays = new RelayService(dht)
+    this.#dials = new Dials({
+      dht,
+      keyPair,
+      clock: this.#clock,
+      isLinked: (publicKey) => this.#links.has(mapKey(publicKey)),
+      onopen: (stream, isRelayed) => this.#dialed(stream, isRelayed),
+      onfailed: (publicKey) => this.#failed(publicKey, false),
+    })
+    const onfound = (publicKey: Uint8Array, where: Uint8Array): void =>
+      handlers.onfound(publicKey, where)
+    const rng = createSystemRng()
+    const clock = this.#clock
+    this.#discovery = startDiscovery({ dht, swarm, keyPair, topic, clock, rng, logger, onfound })
+    this.#discovery.seek(this.#topics)
   }
 
   #isClosing(): boolean {
     return this.#closing !== undefined
   }
 
-  #startDiscovery(dht: DHT, swarm: Hyperswarm): Discovery {
-    const { keyPair, topic, logger } = this.#options
-    return startDiscovery({
-      dht,
-      swarm,
-      keyPair,
-      topic,
-      clock: this.#clock,
-      rng: createSystemRng(),
-      logger,
-      // a node that dialed until it is full would leave no room for newcomers
-      vacancies: () => Math.ceil(this.#maxPeers / 2) - this.#links.size,
-      isCandidate: (publicKey) =>
-        !this.#links.has(mapKey(publicKey)) &&
-        !this.#banned.has(publicKey) &&
-        !this.#cold.has(publicKey) &&
-        !equals(publicKey, keyPair.publicKey),
-    })
+  /** Never inside the call that asked for it. */
+  #failLater(publicKey: Uint8Array): void {
+    queueMicrotask(() => this.#failed(publicKey, false))
   }
 
-  /**
-   * The handshake of Noise is done. hyperswarm has settled simultaneous dials by then: it announces
-   * the connection that stays only after the other is closed.
-   */
-  #connected(stream: NoiseStream, open: OpenOptions): void {
-    stream.on('error', () => {}) // whatever it was, `close` follows
-    const { remotePublicKey } = stream
-    const isRefused = this.#isClosing() || this.#banned.has(remotePublicKey)
-    const id = mapKey(remotePublicKey)
-    if (isRefused || this.#links.has(id) || this.#links.size >= this.#maxPeers) {
+  #failed(publicKey: Uint8Array, wasRefused: boolean): void {
+    if (!this.#isClosing()) this.#handlers?.onfailed(publicKey, wasRefused)
+  }
+
+  /** Somebody has connected, whose key Noise has proven: this side waits for a first word. */
+  #arrived(stream: NoiseStream): void {
+    guardStream(stream, this.#clock)
+    const host = stream.rawStream.remoteHost ?? undefined
+    const isFull = this.#silent >= MAX_SILENT || this.#silentLimits.isFull(host)
+    if (isFull || this.#isClosing() || this.#banned.has(stream.remotePublicKey)) {
       stream.destroy()
       return
     }
-    const connectedAt = this.#clock.now()
-    const link = openSwarmLink(stream, {
-      handshake: open.handshake,
-      clock: this.#clock,
-      logger: this.#options.logger,
-      onlink: (accepted) => open.onlink(accepted),
-      onend: (reason) => {
-        this.#links.delete(id)
-        this.#ended(remotePublicKey, reason, this.#clock.now() - connectedAt)
-      },
+    this.#silent++
+    this.#silentLimits.opened(host)
+    let isSilent = true
+    const heard = (): void => {
+      if (!isSilent) return
+      isSilent = false
+      this.#silent--
+      this.#silentLimits.closed(host)
+    }
+    stream.on('close', heard)
+    awaitOpening(stream, this.#clock, (message, { protocol, handshake }) => {
+      heard()
+      if (this.#isClosing()) stream.destroy()
+      else if (protocol === CHANNEL) this.#accept(stream, { message, handshake })
+      else if (protocol === RELAY_CHANNEL) this.#relay(stream, message)
+      else stream.destroy()
     })
-    this.#links.set(id, link)
   }
 
-  #ended(publicKey: Uint8Array, reason: LinkEnd, livedMs: number): void {
-    if (reason === 'banned') this.#banned.add(publicKey, BAN_MS)
-    if (reason === 'refused') this.#cold.add(publicKey, COLD_MS)
-    if (this.#isClosing()) return
-    if (reason !== 'lost') this.#discovery?.drop(publicKey)
-    else if (livedMs >= SETTLED_MS) this.#discovery?.lost(publicKey)
+  /** For peers with a link only: nobody else learns that there is a relay. */
+  #relay(stream: NoiseStream, message: Uint8Array): void {
+    const isUp = this.#links.get(mapKey(stream.remotePublicKey))?.isUp === true
+    if (isUp && this.#relays !== undefined) this.#relays.accept(stream, message)
+    else stream.destroy()
+  }
+
+  #accept(
+    stream: NoiseStream,
+    opening: { readonly message: Uint8Array; readonly handshake: Uint8Array },
+  ): void {
+    const existing = this.#links.get(mapKey(stream.remotePublicKey))
+    if (existing !== undefined && this.#staysBeforeDialed(existing, stream.remotePublicKey)) {
+      stream.destroy()
+      return
+    }
+    existing?.replace()
+    this.#start(stream, opening, false)
+  }
+
+  /**
+   * Whether a link stays although its peer dials. Where two dials cross, that of the greater key stays, on
+   * both sides; later on a peer that dials has lost the link, and gets another (spec §7.4).
+   */
+  #staysBeforeDialed(existing: SwarmLink, remotePublicKey: Uint8Array): boolean {
+    const isYoung = this.#clock.now() - existing.openedAtMs < CROSSING_MS
+    const isCrossing = existing.isInitiator && (isYoung || !existing.isUp)
+    return isCrossing && compare(this.#publicKey, remotePublicKey) > 0
+  }
+
+  #dialed(stream: NoiseStream, isRelayed: boolean): void {
+    guardStream(stream, this.#clock)
+    const { remotePublicKey } = stream
+    const isRefused = this.#isClosing() || this.#banned.has(remotePublicKey)
+    const hasLink = this.#links.has(mapKey(remotePublicKey))
+    if (!isRefused && !hasLink) return this.#start(stream, undefined, isRelayed)
+    stream.destroy()
+    if (!hasLink) this.#failed(remotePublicKey, false)
+  }
+
+  #start(stream: NoiseStream, opening: SwarmLinkOptions['opening'], isRelayed: boolean): void {
+    const { remotePublicKey, rawStream } = stream
+    const remoteHost = isRelayed ? undefined : (rawStream.remoteHost ?? undefined)
+    const handlers = this.#handlers as TransportHandlers
+    const isDialed = opening === undefined
+    if (this.#links.size >= MAX_LINKS || this.#limits.isFull(remoteHost)) {
+      stream.destroy()
+      if (isDialed) this.#failed(remotePublicKey, true)
+      return
+    }
+    const id = mapKey(remotePublicKey)
+    const link: SwarmLink = openSwarmLink(stream, {
+      opening,
+      remoteHost,
+      clock: this.#clock,
+      logger: this.#options.logger,
+      handshake: (of) => handlers.handshake(of),
+      onlink: (offered) => handlers.onlink(offered),
+      onban: () => this.#banned.add(remotePublicKey, BAN_MS),
+      onend: (wasUp) => {
+        if (this.#links.get(id) === link) this.#links.delete(id)
+        this.#limits.closed(remoteHost)
+        const isInVain = isDialed && !wasUp && !this.#links.has(id)
+        if (isInVain) this.#failed(remotePublicKey, true)
+      },
+    })
+    this.#limits.opened(remoteHost)
+    this.#links.set(id, link)
+    link.start()
   }
 
   async #close(): Promise<void> {
     await this.#opening?.catch(() => {}) // whoever opened it is told
+    this.#dials?.close()
     for (const link of this.#links.values()) link.end()
     const isKnown = this.#discovery?.isAnnounced() === true
     const goodbye = this.#goodbye()

@@ -5,7 +5,7 @@
 import { copyOf } from '../../keys/bytes.ts'
 import { MAX_FRAME_BYTES } from './transport.ts'
 import type { Clock, Rng } from '../../runtime.ts'
-import type { Link, LinkHandlers } from './transport.ts'
+import type { Link, LinkEnds, LinkHandlers } from './transport.ts'
 
 /** Above this many bytes that have not left yet, a sender is told to wait. */
 const MAX_QUEUED_BYTES = 256 * 1024
@@ -14,7 +14,7 @@ const LOSS_SCALE = 1_000_000
 
 export interface WireSide {
   readonly publicKey: Uint8Array
-  readonly handshake: Uint8Array
+  handshake(of: LinkEnds): Uint8Array
   onlink(link: Link): LinkHandlers | undefined
   onban(remotePublicKey: Uint8Array): void
 }
@@ -25,35 +25,45 @@ export interface WireOptions {
   readonly latencyMs: (from: Uint8Array, to: Uint8Array) => number
   readonly lossRate?: number
   readonly bytesPerMs?: number
+  /** The dialer first. */
   readonly sides: readonly [WireSide, WireSide]
-  /** One side did not take the link; `onend` follows. */
+  readonly channelBinding: Uint8Array
+  /** One side did not take the link; `onend` follows for both. */
   onrefused(): void
-  /** Both sides know that it is over. Comes once. */
-  onend(): void
+  /** It is over for the side with this key, which hears of it next. Comes once for each. */
+  onend(publicKey: Uint8Array): void
 }
 
 export interface Wire {
-  /** Offers the link to both sides. */
+  /** Offers the link to the side that was dialed, and if it takes it to the dialer. */
   connect(): void
   /** From now on nothing arrives, and nobody is told. */
   silence(): void
   /** Ends it for both sides at once. */
   drop(): void
+  /** Ends it as `Link.close` does on that side. */
+  close(publicKey: Uint8Array): void
   /** Ends it for one side at once, and for the other when word has reached it. */
   leave(publicKey: Uint8Array): void
 }
 
 export function createWire(options: WireOptions): Wire {
   const ends = options.sides.map((side) => new End(options, side)) as [End, End]
-  const [a, b] = ends
-  a.join(b)
-  b.join(a)
+  const [dialer, dialed] = ends
+  dialer.join(dialed)
+  dialed.join(dialer)
+  const endOf = (publicKey: Uint8Array): End =>
+    dialer.side.publicKey === publicKey ? dialer : dialed
   return {
-    connect: () => ends.forEach((end) => end.connect()),
+    connect: () => {
+      if (dialed.connect() && dialer.connect()) return
+      options.onrefused()
+    },
+    close: (publicKey) => endOf(publicKey).close(false),
     silence: () => ends.forEach((end) => end.silence()),
     drop: () => ends.forEach((end) => end.finish()),
     leave: (publicKey) => {
-      const end = a.side.publicKey === publicKey ? a : b
+      const end = endOf(publicKey)
       end.finish()
       end.notifyPeer()
     },
@@ -81,17 +91,27 @@ class End {
     this.#peer = peer
   }
 
-  connect(): void {
-    if (this.#state !== 'up') return
+  /** Offers the link to this side. False: it did not take it. */
+  connect(): boolean {
+    if (this.#state !== 'up') return false
+    const { latencyMs } = this.#options
+    const [here, there] = [this.side.publicKey, this.#peer.side.publicKey]
     this.#handlers = this.side.onlink({
-      remotePublicKey: this.#peer.side.publicKey,
-      remoteHandshake: copyOf(this.#peer.side.handshake),
+      ...this.#ends(),
+      remoteHandshake: copyOf(this.#peer.side.handshake(this.#peer.#ends())),
+      remoteHost: undefined,
+      rttMs: latencyMs(here, there) + latencyMs(there, here),
       send: (frame) => this.#send(frame),
-      close: ({ ban = false } = {}) => this.#close(ban),
+      close: ({ ban = false } = {}) => this.close(ban),
     })
-    if (this.#handlers !== undefined) return
-    this.#options.onrefused()
-    this.#close(false)
+    if (this.#handlers === undefined) this.close(false)
+    return this.#handlers !== undefined
+  }
+
+  #ends(): LinkEnds {
+    const { channelBinding, sides } = this.#options
+    const remotePublicKey = this.#peer.side.publicKey
+    return { remotePublicKey, channelBinding, isInitiator: sides[0] === this.side }
   }
 
   silence(): void {
@@ -101,8 +121,8 @@ class End {
   finish(): void {
     if (this.#state === 'finished') return
     this.#state = 'finished'
+    this.#options.onend(this.side.publicKey)
     this.#handlers?.onclose()
-    if (this.#peer.#state === 'finished') this.#options.onend()
   }
 
   /** After all that was sent before. */
@@ -110,11 +130,11 @@ class End {
     this.#options.clock.after(this.#arrivalMs(), () => this.#peer.finish())
   }
 
-  #close(ban: boolean): void {
+  /** Both sides are told later: never inside the call that closed it. */
+  close(ban: boolean): void {
     if (this.#state !== 'up') return
     this.#state = 'closing'
     if (ban) this.side.onban(this.#peer.side.publicKey)
-    // never inside the call that closed it
     this.#options.clock.after(0, () => this.finish())
     this.notifyPeer()
   }
@@ -149,7 +169,7 @@ class End {
 
   #receive(frame: Uint8Array): void {
     if (this.#state !== 'up' || this.#isSilent) return
-    if (frame.length > MAX_FRAME_BYTES) return this.#close(false)
+    if (frame.length > MAX_FRAME_BYTES) return this.close(false)
     // a view into a buffer of its own, as on a real link
     const buffer = new Uint8Array(frame.length + 3)
     buffer.set(frame, 3)

@@ -4,20 +4,21 @@
  * @module
  */
 import { ShoalError } from '../../errors.ts'
-import { compare, concat, mapKey } from '../../keys/bytes.ts'
-import { BAN_MS, COLD_MS, createDenyList } from './deny-list.ts'
+import { compare, concat, equals, mapKey, uint64 } from '../../keys/bytes.ts'
+import { digest } from '../../keys/digest.ts'
+import { BAN_MS, createDenyList } from './deny-list.ts'
 import { createWire } from './memory-wire.ts'
 import type { Clock, Rng } from '../../runtime.ts'
 import type { DenyList } from './deny-list.ts'
 import type { Wire, WireSide } from './memory-wire.ts'
-import type { Transport } from './transport.ts'
+import type { Transport, TransportHandlers } from './transport.ts'
 
-/** Links at a time, both directions together, as on hyperswarm. */
-const MAX_LINKS = 32
-/** A node dials until it has this many: a full one would leave no room for newcomers. */
-const DIALED_LINKS = MAX_LINKS / 2
-/** A lost link is sought again after this, ms. */
-const RELINK_MS = 1_000
+/** Others that a member is told of at once, and again in each round. */
+const RENDEZVOUS = 8
+/** Pause between rounds, ms: as on hyperswarm. */
+const ROUND_MS = 30_000
+/** A dial to nobody takes so long, ms. */
+const DIAL_TIMEOUT_MS = 2_000
 /** A cut link is noticed after this silence, ms. */
 const SILENCE_MS = 6_000
 
@@ -33,20 +34,30 @@ export interface MemoryNetworkOptions {
 }
 
 export interface MemoryNetwork {
-  /** Its transport. Once open, it links with up to 32 others that are open, at random, once each. */
+  /** Its transport. Once open, it finds up to 8 others that are open, at random, every 30 s. */
   transport(publicKey: Uint8Array): Transport
   /** Nothing passes between the two any more; after 6 s of silence their link is lost. */
   cut(a: Uint8Array, b: Uint8Array): void
+  /** Takes back a cut; the two find each other. */
   heal(a: Uint8Array, b: Uint8Array): void
-  /** All links of one node drop at once; it seeks new ones a second later. */
+  /** All links of one node drop at once. */
   disconnect(publicKey: Uint8Array): void
+}
+
+interface MemberLink {
+  readonly wire: Wire
+  /** Who passes on what it carries; undefined: nobody. */
+  readonly through: string | undefined
 }
 
 interface Member {
   readonly publicKey: Uint8Array
-  readonly options: Parameters<Transport['open']>[0]
-  readonly wires: Map<string, Wire>
+  readonly handlers: TransportHandlers
+  readonly links: Map<string, MemberLink>
+  readonly dialing: Set<string>
   readonly banned: DenyList
+  topics: readonly Uint8Array[]
+  stopRounds: () => void
 }
 
 /** An empty network. */
@@ -64,107 +75,169 @@ class Network {
   readonly #options: MemoryNetworkOptions
   readonly #members = new Map<string, Member>()
   readonly #cuts = new Set<string>()
-  /** Pairs of which one did not take the link: not tried again for a while. */
-  readonly #cold: DenyList
+  #links = 0
 
   constructor(options: MemoryNetworkOptions) {
     this.#options = options
-    this.#cold = createDenyList(options.clock)
   }
 
   transport(publicKey: Uint8Array): Transport {
-    const { clock } = this.#options
     let member: Member | undefined
     let isClosed = false
     return {
-      open: async (options) => {
+      open: async (handlers) => {
         if (member !== undefined || isClosed) {
           throw new ShoalError('E_CLOSED', 'a transport opens once')
         }
-        member = { publicKey, options, wires: new Map(), banned: createDenyList(clock) }
-        this.#members.set(mapKey(publicKey), member)
-        this.#seek(member)
+        member = this.#join(publicKey, handlers)
+      },
+      dial: (key, { through } = {}) => {
+        if (member !== undefined) this.#dial(member, key, through)
+      },
+      drop: (key) => {
+        member?.dialing.delete(mapKey(key))
+        member?.links.get(mapKey(key))?.wire.close(publicKey)
+      },
+      seek: (topics) => {
+        if (member === undefined) return
+        member.topics = topics
+        this.#findByTopic(member)
       },
       close: async () => {
         isClosed = true
         if (member === undefined || !this.#isOpen(member)) return
         this.#members.delete(mapKey(publicKey))
-        for (const wire of member.wires.values()) wire.leave(publicKey)
+        member.stopRounds()
+        for (const { wire } of member.links.values()) wire.leave(publicKey)
       },
     }
   }
 
   cut(a: Uint8Array, b: Uint8Array): void {
-    this.#cuts.add(mapKey(pairOf(a, b)))
-    const wire = this.#members.get(mapKey(a))?.wires.get(mapKey(b))
-    if (wire === undefined) return
-    wire.silence()
-    this.#options.clock.after(SILENCE_MS, () => wire.drop())
+    this.#cuts.add(pairOf(a, b))
+    const link = this.#members.get(mapKey(a))?.links.get(mapKey(b))
+    if (link === undefined || link.through !== undefined) return
+    link.wire.silence()
+    this.#options.clock.after(SILENCE_MS, () => link.wire.drop())
   }
 
   heal(a: Uint8Array, b: Uint8Array): void {
-    this.#cuts.delete(mapKey(pairOf(a, b)))
-    const member = this.#members.get(mapKey(a))
-    if (member !== undefined) this.#seek(member)
+    this.#cuts.delete(pairOf(a, b))
+    const [one, other] = [a, b].map((publicKey) => this.#members.get(mapKey(publicKey)))
+    if (one === undefined || other === undefined) return
+    one.handlers.onfound(b)
+    other.handlers.onfound(a)
   }
 
   disconnect(publicKey: Uint8Array): void {
-    const wires = this.#members.get(mapKey(publicKey))?.wires.values() ?? []
-    for (const wire of wires) wire.drop()
+    const links = this.#members.get(mapKey(publicKey))?.links.values() ?? []
+    for (const { wire } of links) wire.drop()
+  }
+
+  #join(publicKey: Uint8Array, handlers: TransportHandlers): Member {
+    const member: Member = {
+      publicKey,
+      handlers,
+      links: new Map(),
+      dialing: new Set(),
+      banned: createDenyList(this.#options.clock),
+      topics: [],
+      stopRounds: () => {},
+    }
+    this.#members.set(mapKey(publicKey), member)
+    this.#round(member, 0)
+    return member
   }
 
   #isOpen(member: Member): boolean {
     return this.#members.get(mapKey(member.publicKey)) === member
   }
 
-  /** Dials others in random order, one latency later, until `member` has its share of links. */
-  #seek(member: Member): void {
-    const others = [...this.#members.values()].filter((other) => this.#canLink(member, other))
-    const most = Math.min(DIALED_LINKS - member.wires.size, others.length)
-    for (let chosen = 0; chosen < most; chosen++) {
-      const [other] = others.splice(this.#options.rng.below(others.length), 1)
-      if (other === undefined) return
-      const delayMs = this.#latencyMs(member.publicKey, other.publicKey)
-      this.#options.clock.after(delayMs, () => {
-        const isSought = member.wires.size < DIALED_LINKS
-        if (isSought && this.#canLink(member, other)) this.#link(member, other)
-      })
+  #round(member: Member, delayMs: number): void {
+    member.stopRounds = this.#options.clock.after(delayMs, () => {
+      const others = [...this.#members.values()].filter((other) => other !== member)
+      for (let told = 0; told < RENDEZVOUS && others.length > 0; told++) {
+        const [other] = others.splice(this.#options.rng.below(others.length), 1)
+        if (other !== undefined) member.handlers.onfound(other.publicKey)
+      }
+      this.#findByTopic(member)
+      this.#round(member, ROUND_MS)
+    })
+  }
+
+  #findByTopic(member: Member): void {
+    for (const topic of member.topics) {
+      for (const other of this.#members.values()) {
+        const isThere = other.topics.some((theirs) => equals(theirs, topic))
+        if (isThere && other !== member) member.handlers.onfound(other.publicKey, topic)
+      }
     }
   }
 
-  #canLink(a: Member, b: Member): boolean {
-    const pair = pairOf(a.publicKey, b.publicKey)
-    return (
-      a !== b &&
-      [a, b].every((member) => this.#isOpen(member) && member.wires.size < MAX_LINKS) &&
-      !a.wires.has(mapKey(b.publicKey)) &&
-      !a.banned.has(b.publicKey) &&
-      !b.banned.has(a.publicKey) &&
-      !this.#cuts.has(mapKey(pair)) &&
-      !this.#cold.has(pair)
-    )
+  #dial(member: Member, publicKey: Uint8Array, through: Uint8Array | undefined): void {
+    const id = mapKey(publicKey)
+    if (!this.#isOpen(member) || member.links.has(id) || member.dialing.has(id)) return
+    member.dialing.add(id)
+    const other = this.#members.get(id)
+    const isThere = other !== undefined && this.#isReachable(member, other, through)
+    const delayMs = isThere ? this.#latencyMs(member.publicKey, publicKey) : DIAL_TIMEOUT_MS
+    this.#options.clock.after(delayMs, () => {
+      if (!member.dialing.delete(id) || !this.#isOpen(member) || member.links.has(id)) return
+      const now = this.#members.get(id)
+      if (now !== undefined && this.#isReachable(member, now, through)) {
+        this.#link(member, now, through)
+      } else member.handlers.onfailed(publicKey, false)
+    })
   }
 
-  #link(a: Member, b: Member): void {
-    const { clock } = this.#options
+  #isReachable(a: Member, b: Member, through: Uint8Array | undefined): boolean {
+    const isBanned = a.banned.has(b.publicKey) || b.banned.has(a.publicKey)
+    if (a === b || isBanned) return false
+    const hasCommonLink =
+      through !== undefined && [a, b].every(({ links }) => links.has(mapKey(through)))
+    return hasCommonLink || !this.#isCut(a, b)
+  }
+
+  #isCut(a: Member, b: Member): boolean {
+    return this.#cuts.has(pairOf(a.publicKey, b.publicKey))
+  }
+
+  #link(dialer: Member, dialed: Member, relay: Uint8Array | undefined): void {
+    const through = this.#isCut(dialer, dialed) ? relay : undefined
+    const [dialerId, dialedId] = [mapKey(dialer.publicKey), mapKey(dialed.publicKey)]
     const wire = createWire({
       ...this.#options,
-      latencyMs: (from, to) => this.#latencyMs(from, to),
-      sides: [wireSide(a), wireSide(b)],
-      onrefused: () => this.#cold.add(pairOf(a.publicKey, b.publicKey), COLD_MS),
-      onend: () => {
-        a.wires.delete(mapKey(b.publicKey))
-        b.wires.delete(mapKey(a.publicKey))
-        clock.after(RELINK_MS, () => this.#relink(a, b))
+      latencyMs: (from, to) =>
+        through === undefined
+          ? this.#latencyMs(from, to)
+          : this.#latencyMs(from, through) + this.#latencyMs(through, to),
+      channelBinding: digest([dialer.publicKey, dialed.publicKey, uint64(this.#links++)]),
+      sides: [wireSide(dialer), wireSide(dialed)],
+      onrefused: () => {
+        this.#options.clock.after(0, () => dialer.handlers.onfailed(dialed.publicKey, true))
+      },
+      onend: (publicKey) => {
+        const isDialer = publicKey === dialer.publicKey
+        this.#forget(isDialer ? dialer : dialed, isDialer ? dialedId : dialerId, wire)
       },
     })
-    a.wires.set(mapKey(b.publicKey), wire)
-    b.wires.set(mapKey(a.publicKey), wire)
+    dialed.links.get(dialerId)?.wire.drop() // its other end is gone: it would hear of that soon
+    const link: MemberLink = { wire, through: through && mapKey(through) }
+    dialer.links.set(dialedId, link)
+    dialed.links.set(dialerId, link)
     wire.connect()
   }
 
-  #relink(a: Member, b: Member): void {
-    for (const member of [a, b]) if (this.#isOpen(member)) this.#seek(member)
+  #forget(member: Member, id: string, wire: Wire): void {
+    if (member.links.get(id)?.wire === wire) member.links.delete(id)
+    this.#endRelayed(member)
+  }
+
+  /** What went through a link that is gone is gone too. */
+  #endRelayed({ links }: Member): void {
+    for (const { wire, through } of links.values()) {
+      if (through !== undefined && !links.has(through)) wire.drop()
+    }
   }
 
   #latencyMs(from: Uint8Array, to: Uint8Array): number {
@@ -173,16 +246,16 @@ class Network {
   }
 }
 
-function wireSide({ publicKey, options, banned }: Member): WireSide {
+function wireSide({ publicKey, handlers, banned }: Member): WireSide {
   return {
     publicKey,
-    handshake: options.handshake,
-    onlink: (link) => options.onlink(link),
+    handshake: (of) => handlers.handshake(of),
+    onlink: (link) => handlers.onlink(link),
     onban: (remote) => banned.add(remote, BAN_MS),
   }
 }
 
 /** The same for both orders. */
-function pairOf(a: Uint8Array, b: Uint8Array): Uint8Array {
-  return compare(a, b) < 0 ? concat(a, b) : concat(b, a)
+function pairOf(a: Uint8Array, b: Uint8Array): string {
+  return mapKey(compare(a, b) < 0 ? concat(a, b) : concat(b, a))
 }

@@ -10,7 +10,13 @@ import type { Address } from '../../keys/block.ts'
 import { roleInFetch, settlesInsert } from '../held-copy.ts'
 import type { HeldCopy } from '../held-copy.ts'
 import { decodeMessage, encodeMessage } from '../messages.ts'
-import type { BlockMessage, Message, RequestMessage } from '../messages.ts'
+import type {
+  BlockMessage,
+  ExchangeMessage,
+  Message,
+  RequestMessage,
+  RequestedMessage,
+} from '../messages.ts'
 import { MAX_OPEN_PER_PEER } from '../peers.ts'
 import type { LinkNumber } from '../ports.ts'
 import type { DriverCounters } from './counters.ts'
@@ -32,7 +38,9 @@ export class PeerLink {
   readonly #store: BlockStore
   readonly #counters: DriverCounters
   readonly #awaitedBlock: (message: BlockMessage) => Address | undefined
-  readonly #handle: (message: Message, held?: HeldCopy) => void
+  readonly #handle: (message: RequestedMessage, held?: HeldCopy) => void
+  readonly #exchange: (message: ExchangeMessage) => void
+  readonly #ban: () => void
   /** Requests that wait for their look-up, oldest first; by id, so that CANCEL takes one out. */
   readonly #requests = new Map<number, RequestMessage>()
   /** Requests being looked up; a cancelled one is taken out. */
@@ -50,7 +58,11 @@ export class PeerLink {
     store: BlockStore
     counters: DriverCounters
     awaitedBlock: (message: BlockMessage) => Address | undefined
-    handle: (message: Message, held?: HeldCopy) => void
+    handle: (message: RequestedMessage, held?: HeldCopy) => void
+    /** What it says of other nodes. */
+    exchange: (message: ExchangeMessage) => void
+    /** Ends the link and refuses its key for a while. */
+    ban: () => void
   }) {
     this.#link = options.link
     this.#number = options.number
@@ -58,6 +70,8 @@ export class PeerLink {
     this.#counters = options.counters
     this.#awaitedBlock = options.awaitedBlock
     this.#handle = options.handle
+    this.#exchange = options.exchange
+    this.#ban = options.ban
   }
 
   receive(frame: Uint8Array): void {
@@ -99,7 +113,7 @@ export class PeerLink {
 
   /** The peer broke the protocol. */
   ban(): void {
-    this.#link.close({ ban: true })
+    this.#ban()
   }
 
   closed(): void {
@@ -145,6 +159,11 @@ export class PeerLink {
       case 'have':
       case 'receipt':
         this.#handle(message)
+        break
+      case 'peers':
+      case 'seek':
+      case 'neighbors':
+        this.#exchange(message)
         break
     }
   }

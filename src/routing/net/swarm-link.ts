@@ -6,59 +6,59 @@
 import c from 'compact-encoding'
 import Protomux from 'protomux'
 
-import { createGuardedStream, guardMessageLength } from './frame-guard.ts'
+import { copyOf } from '../../keys/bytes.ts'
+import { createGuardedStream } from './frame-guard.ts'
 import { MAX_FRAME_BYTES } from './transport.ts'
 import type { Clock, Logger } from '../../runtime.ts'
-import type { Link, LinkHandlers } from './transport.ts'
+import type { GuardedStream } from './frame-guard.ts'
+import type { Link, LinkEnds, LinkHandlers } from './transport.ts'
 import type { NoiseStream } from 'hyperdht'
 import type { MuxChannel, MuxMessage } from 'protomux'
 
 /** Name of the protomux channel, version included (spec §7.2). */
 export const CHANNEL = 'shoal/1'
 
-/** A stream silent for this long is dead, ms: three keep-alives lost. */
-const SILENCE_MS = 6_000
-const KEEP_ALIVE_MS = 2_000
-/** A peer that speaks Noise and opens no channel by then is none of ours, ms. */
+/** A peer that was dialed and opens no channel by then is none of ours, ms. */
 const CHANNEL_TIMEOUT_MS = 5_000
 /** Frames up to this size wait for the end of the turn and travel together, bytes. */
 const SMALL_FRAME_BYTES = 2_048
 /** A batch is sent before it grows beyond this, bytes: it must fit the peer's frame guard. */
 const BATCH_BYTES = 48 * 1024
 
-export type LinkEnd =
-  /** This side did not take the link, or the peer opened no channel: it is none of ours. */
-  | 'refused'
-  | 'banned'
-  /** This side ended it. */
-  | 'closed'
-  /** It broke off or was ended by the peer, perhaps before it was up. */
-  | 'lost'
-
 export interface SwarmLinkOptions {
-  readonly handshake: Uint8Array
+  /** The dialer's first message and the handshake in it; undefined: this side dialed. */
+  readonly opening: { readonly message: Uint8Array; readonly handshake: Uint8Array } | undefined
+  readonly remoteHost: string | undefined
   readonly clock: Clock
   readonly logger: Logger
+  handshake(of: LinkEnds): Uint8Array
   onlink(link: Link): LinkHandlers | undefined
-  /** Comes once, after the handlers' `onclose`. */
-  onend(reason: LinkEnd): void
+  /** Its user wants no more of this peer; comes before the end. */
+  onban(): void
+  /** Comes once, before the handlers' `onclose`. `wasUp`: `onlink` had taken it. */
+  onend(wasUp: boolean): void
 }
 
-/** Takes over a stream that has just connected. The stream's errors end here. */
+/** Takes over a stream that is open and whose errors are listened to. */
 export function openSwarmLink(stream: NoiseStream, options: SwarmLinkOptions): SwarmLink {
   return new SwarmLink(stream, options)
 }
 
 export class SwarmLink {
+  readonly isInitiator: boolean
+  readonly openedAtMs: number
   readonly #stream: NoiseStream
+  readonly #guarded: GuardedStream
   readonly #options: SwarmLinkOptions
   readonly #channel: MuxChannel | null
   readonly #message: MuxMessage | undefined
   readonly #cancelTimeout: () => void
   #handlers: LinkHandlers | undefined
-  #reason: LinkEnd = 'lost'
+  /** Both sides have opened the channel. */
+  #isOpen = false
   #over = false
-  /** Small frames of this turn; at most BATCH_BYTES. */
+  #hasEnded = false
+  /** Small frames of this turn, at most BATCH_BYTES; before the channel is open, all. */
   #batch: Uint8Array[] = []
   #batchBytes = 0
   /** The user was told to wait, and is owed an `ondrain`. */
@@ -67,12 +67,12 @@ export class SwarmLink {
   constructor(stream: NoiseStream, options: SwarmLinkOptions) {
     this.#stream = stream
     this.#options = options
-    stream.on('close', () => this.#closed())
-    stream.setTimeout(SILENCE_MS)
-    stream.setKeepAlive(KEEP_ALIVE_MS)
-    guardMessageLength(stream)
-    this.#cancelTimeout = options.clock.after(CHANNEL_TIMEOUT_MS, () => this.#refuse())
-    this.#channel = new Protomux(createGuardedStream(stream)).createChannel({
+    this.isInitiator = options.opening === undefined
+    this.openedAtMs = options.clock.now()
+    stream.on('close', () => this.#ended())
+    this.#cancelTimeout = options.clock.after(CHANNEL_TIMEOUT_MS, () => this.end())
+    this.#guarded = createGuardedStream(stream)
+    this.#channel = new Protomux(this.#guarded).createChannel({
       protocol: CHANNEL,
       handshake: c.raw,
       onopen: (handshake) => this.#opened(handshake),
@@ -83,36 +83,71 @@ export class SwarmLink {
       encoding: c.raw,
       onmessage: (frame) => this.#receive(frame),
     })
-    this.#channel?.open(options.handshake)
   }
 
+  /**
+   * The dialer opens the channel and waits. The side that was dialed has the dialer's handshake by now:
+   * it takes the link before it says a word, or ends it in silence.
+   */
+  start(): void {
+    const { opening } = this.#options
+    if (opening !== undefined) this.#take(copyOf(opening.handshake))
+    if (this.#over) return
+    this.#channel?.open(this.#options.handshake(this.#ends))
+    if (opening !== undefined) this.#guarded.receive(opening.message)
+  }
+
+  /** Whether `onlink` has taken it. */
+  get isUp(): boolean {
+    return this.#handlers !== undefined
+  }
+
+  /** Ends it from this side; `onclose` follows later. */
   end(): void {
     this.#over = true
     this.#stream.destroy()
   }
 
+  /** Ends it and says so at once: another stream takes its place. */
+  replace(): void {
+    this.end()
+    this.#ended()
+  }
+
+  get #ends(): LinkEnds {
+    const { remotePublicKey, handshakeHash, isInitiator } = this.#stream
+    return { remotePublicKey, channelBinding: handshakeHash, isInitiator }
+  }
+
   #opened(handshake: Uint8Array): void {
     this.#cancelTimeout()
     if (this.#over) return
-    if (handshake.length > MAX_FRAME_BYTES) return this.#refuse()
+    this.#isOpen = true
+    if (this.isInitiator) this.#take(handshake)
+    this.#flush()
+    this.#drained()
+  }
+
+  #take(handshake: Uint8Array): void {
+    if (handshake.length > MAX_FRAME_BYTES) return this.end()
+    const { rawStream } = this.#stream
     const link: Link = {
-      remotePublicKey: this.#stream.remotePublicKey,
+      ...this.#ends,
       remoteHandshake: handshake,
+      remoteHost: this.#options.remoteHost,
+      get rttMs() {
+        return rawStream.rtt > 0 ? rawStream.rtt : undefined
+      },
       send: (frame) => this.#send(frame),
       close: ({ ban = false } = {}) => {
-        if (!this.#over) this.#reason = ban ? 'banned' : 'closed'
+        if (ban) this.#options.onban()
         this.end()
       },
     }
     this.#call(() => {
       this.#handlers = this.#options.onlink(link)
     })
-    if (this.#handlers === undefined) this.#refuse()
-  }
-
-  #refuse(): void {
-    if (!this.#over) this.#reason = 'refused'
-    this.end()
+    if (this.#handlers === undefined) this.end()
   }
 
   #receive(frame: Uint8Array): void {
@@ -122,6 +157,11 @@ export class SwarmLink {
 
   #send(frame: Uint8Array): boolean {
     if (this.#over || this.#channel === null) return false
+    if (!this.#isOpen) {
+      this.#batch.push(frame)
+      this.#stalled = true
+      return false
+    }
     if (frame.length > SMALL_FRAME_BYTES) {
       this.#flush()
       this.#message?.send(frame)
@@ -138,11 +178,12 @@ export class SwarmLink {
   #flush(): void {
     const batch = this.#batch
     if (batch.length === 0 || this.#over) return
+    const isBatch = batch.length > 1 && this.#batchBytes > 0
     this.#batch = []
     this.#batchBytes = 0
-    if (batch.length > 1) this.#channel?.cork()
+    if (isBatch) this.#channel?.cork()
     for (const frame of batch) this.#message?.send(frame)
-    if (batch.length > 1) this.#channel?.uncork()
+    if (isBatch) this.#channel?.uncork()
   }
 
   #drained(): void {
@@ -151,12 +192,14 @@ export class SwarmLink {
     this.#call(() => this.#handlers?.ondrain())
   }
 
-  #closed(): void {
+  #ended(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
     this.#over = true
     this.#batch = []
     this.#cancelTimeout()
+    this.#options.onend(this.isUp)
     this.#call(() => this.#handlers?.onclose())
-    this.#options.onend(this.#reason)
   }
 
   /** A handler that throws is a bug of ours; it costs this link, not the process. */

@@ -1,17 +1,30 @@
 /**
- * What the driver needs of a network: links that carry whole frames, in order, to one peer each.
- * Implemented in memory under a simulated clock (`memory.ts`) and on hyperswarm (`hyperswarm.ts`).
+ * What the driver needs of a network: keys of others, and links that carry whole frames, in order, to
+ * one peer each. Who is dialed is the driver's choice alone (spec §7.1, §7.4). Implemented in memory
+ * under a simulated clock (`memory.ts`) and on hyperswarm (`hyperswarm.ts`).
  * @module
  */
 
 /** Largest frame a transport hands over, bytes; a longer one costs the link (spec §7.3). */
 export const MAX_FRAME_BYTES = 65_536
 
-export interface Link {
+/** The two ends of a link, before anything was said on it. */
+export interface LinkEnds {
   /** The peer's Ed25519 public key, proven by the transport (Noise). */
   readonly remotePublicKey: Uint8Array
+  /** The same bytes on both sides of this link and on no other. */
+  readonly channelBinding: Uint8Array
+  /** Whether this node dialed. */
+  readonly isInitiator: boolean
+}
+
+export interface Link extends LinkEnds {
   /** What the peer sent to open the channel: hostile, unchecked, at most MAX_FRAME_BYTES. */
   readonly remoteHandshake: Uint8Array
+  /** IP address of the peer; undefined where there is none, or another relays for it. */
+  readonly remoteHost: string | undefined
+  /** Round trip as measured until now, ms; undefined: not yet. */
+  readonly rttMs: number | undefined
   /**
    * Queues one frame. False: the link is no longer drained (or closed): send no more than what is
    * already in hand until `ondrain`. The bytes must not be changed afterwards.
@@ -33,17 +46,39 @@ export interface LinkHandlers {
   onclose(): void
 }
 
+export interface TransportHandlers {
+  /** What this node says when a channel opens; made for each link. */
+  handshake(of: LinkEnds): Uint8Array
+  /**
+   * A link whose handshake has arrived; undefined refuses it (it is closed). On the side that was
+   * dialed this comes before this side has said anything at all: a refused dialer hears nothing.
+   */
+  onlink(link: Link): LinkHandlers | undefined
+  /** A key of somebody who is, or was, on the network; comes again and again. `topic`: where it was found. */
+  onfound(publicKey: Uint8Array, topic?: Uint8Array): void
+  /**
+   * What `dial` was asked for came to nothing: no answer, or not dialed at all; `wasRefused`: the peer is
+   * there, and one of the two did not take the link.
+   */
+  onfailed(publicKey: Uint8Array, wasRefused: boolean): void
+}
+
 export interface Transport {
   /**
-   * Starts announcing, looking for peers and accepting them, up to 32 at a time. `handshake` is sent
-   * on every channel. `onlink` is called once a link whose handshake has arrived; returning undefined
-   * refuses it (it is closed). Resolves when it listens; finding peers goes on in the background and
-   * an unreachable DHT is a warning, not a failure.
+   * Starts announcing, looking for others and accepting links. Resolves when it listens; finding goes on
+   * in the background and an unreachable DHT is a warning, not a failure.
    */
-  open(options: {
-    readonly handshake: Uint8Array
-    onlink(link: Link): LinkHandlers | undefined
-  }): Promise<void>
+  open(handlers: TransportHandlers): Promise<void>
+  /**
+   * Seeks a link with this key: `onlink` follows, or `onfailed`; neither where there is a link already or
+   * a dial under way. `through`: a peer that is linked to both, perhaps, and passes the bytes on, unread,
+   * where there is no other way.
+   */
+  dial(publicKey: Uint8Array, options?: { readonly through?: Uint8Array }): void
+  /** Ends the link with this key or the dial under way; without either, nothing. */
+  drop(publicKey: Uint8Array): void
+  /** Region topics to announce under and to look up, in place of those given before; at most 8. */
+  seek(topics: readonly Uint8Array[]): void
   /** Closes all links and stops everything that runs in the background. Idempotent. */
   close(): Promise<void>
 }

@@ -13,7 +13,15 @@ declare module 'hyperdht' {
   /** A Noise stream over one UDX stream. */
   export interface NoiseStream extends EventEmitter {
     readonly remotePublicKey: Uint8Array
-    readonly rawStream: { write(bytes: Uint8Array): boolean }
+    readonly isInitiator: boolean
+    /** 64 bytes, the same on both sides, once it is open. */
+    readonly handshakeHash: Uint8Array
+    readonly rawStream: {
+      write(bytes: Uint8Array): boolean
+      /** Smoothed round trip, ms; 0: not measured yet. */
+      readonly rtt: number
+      readonly remoteHost: string | null
+    }
     readonly destroying: boolean
     alloc(length: number): Uint8Array
     write(bytes: Uint8Array): boolean
@@ -35,6 +43,8 @@ declare module 'hyperdht' {
     finished(): Promise<void>
     destroy(): void
   }
+  /** A UDX stream; only handed on. */
+  export type RawStream = EventEmitter
   export default class DHT extends EventEmitter {
     constructor(options: {
       bootstrap?: readonly DhtAddress[]
@@ -45,7 +55,10 @@ declare module 'hyperdht' {
       ephemeral?: boolean
       firewalled?: boolean
       connectionKeepAlive?: number
+      /** For connections that name none: those to relays. */
+      keyPair?: NoiseKeyPair
     })
+    readonly stats: { readonly relaying: { readonly successes: number } }
     readonly io: { readonly networkInterfaces: { destroy(): void } }
     bind(): Promise<void>
     fullyBootstrapped(): Promise<void>
@@ -57,7 +70,21 @@ declare module 'hyperdht' {
     ): DhtQuery
     lookup(topic: Uint8Array): DhtQuery
     unannounce(topic: Uint8Array, keyPair: NoiseKeyPair): Promise<void>
-    connect(publicKey: Uint8Array, options: { keyPair: NoiseKeyPair }): NoiseStream
+    connect(
+      publicKey: Uint8Array,
+      options: {
+        keyPair: NoiseKeyPair
+        relayThrough?: Uint8Array | null
+        /** False: not by way of addresses of a common local network. */
+        localConnection?: boolean
+        fastOpen?: boolean
+      },
+    ): NoiseStream
+    createServer(
+      options: { shareLocalAddress?: boolean; holepunch?: () => boolean },
+      onconnection: (stream: NoiseStream) => void,
+    ): { listen(keyPair: NoiseKeyPair): Promise<unknown>; close(): Promise<void> }
+    createRawStream(options: object): RawStream
     destroy(options?: { force?: boolean }): Promise<void>
   }
 }
@@ -68,18 +95,31 @@ declare module 'hyperswarm' {
   import type { DhtAddress, NoiseKeyPair, NoiseStream } from 'hyperdht'
 
   export default class Hyperswarm extends EventEmitter {
-    readonly server: { readonly relayAddresses: readonly DhtAddress[]; refresh(): void }
-    constructor(options: {
-      dht: DHT
-      keyPair: NoiseKeyPair
-      maxPeers?: number
-      maxParallel?: number
-    })
-    on(event: 'connection', listener: (stream: NoiseStream) => void): this
+    readonly server: EventEmitter & {
+      readonly relayAddresses: readonly DhtAddress[]
+      refresh(): void
+    }
+    constructor(options: { dht: DHT; keyPair: NoiseKeyPair })
     listen(): Promise<unknown>
-    joinPeer(publicKey: Uint8Array): void
-    leavePeer(publicKey: Uint8Array): void
     destroy(options?: { force?: boolean }): Promise<void>
+  }
+}
+
+declare module 'blind-relay' {
+  import type { EventEmitter } from 'node:events'
+  import type { RawStream } from 'hyperdht'
+  import type { MuxStream } from 'protomux'
+
+  /** One client of a relay, until its stream ends. */
+  export interface RelaySession extends EventEmitter {
+    destroy(error?: Error): void
+  }
+  /** Connects the raw streams of two clients that name the same token. */
+  export class Server {
+    constructor(options: { createStream(options: object): RawStream })
+    readonly stats: { readonly pairings: { readonly active: number; readonly pending: number } }
+    accept(stream: MuxStream, options: { id: Uint8Array }): RelaySession
+    close(): Promise<void>
   }
 }
 

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createMemoryStore } from '../../src/datastore/memory-store.ts'
+import { Driver } from '../../src/routing/net/driver.ts'
+import { LinkGate } from '../../src/routing/net/link-gate.ts'
+import { createMemoryNetwork } from '../../src/routing/net/memory.ts'
+import { networkDefinition } from '../../src/routing/network.ts'
+import type { NetworkDefinition } from '../../src/routing/network.ts'
+import { solveProof } from '../../src/routing/position-proof.ts'
+import { silentLogger } from '../../src/runtime.ts'
+import { createSimulatedClock } from '../helpers/clock.ts'
+import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
+import { contentBlock } from '../helpers/signed-block.ts'
+
+const seed = seedFromEnvironment()
+const at = `seed ${seed}`
+
+function makeGate() {
+  let overflows = 0
+  const seen: string[] = []
+  const gate = new LinkGate(() => overflows++)
+  const handlers = {
+    onframe: ([first]: Uint8Array) => void seen.push(`frame ${first}`),
+    ondrain: () => void seen.push('drain'),
+    onclose: () => void seen.push('close'),
+  }
+  return { gate, handlers, seen, overflows: () => overflows }
+}
+
+test('what came before the gate opened is handed over in order, and what comes later at once', () => {
+  const { gate, handlers, seen } = makeGate()
+  const buffer = Uint8Array.of(1)
+  gate.onframe(buffer)
+  buffer[0] = 9 // the transport may use it again
+  gate.ondrain()
+  gate.onframe(Uint8Array.of(2))
+  assert.deepEqual(seen, [])
+  gate.open(handlers)
+  gate.onframe(Uint8Array.of(3))
+  gate.ondrain()
+  gate.onclose()
+  assert.deepEqual(seen, ['drain', 'frame 1', 'frame 2', 'frame 3', 'drain', 'close'])
+})
+
+test('a gate holds 64 frames and 256 KiB, and says when more comes', () => {
+  const many = makeGate()
+  for (let count = 0; count < 64; count++) many.gate.onframe(new Uint8Array(256))
+  assert.equal(many.overflows(), 0)
+  many.gate.onframe(new Uint8Array(256))
+  assert.equal(many.overflows(), 1)
+  const large = makeGate()
+  for (let count = 0; count < 4; count++) large.gate.onframe(new Uint8Array(65_536))
+  assert.equal(large.overflows(), 0)
+  large.gate.onframe(new Uint8Array(1))
+  assert.equal(large.overflows(), 1)
+})
+
+test('a link that ends while it is checked is never opened', () => {
+  const { gate, seen } = makeGate()
+  gate.onframe(Uint8Array.of(1))
+  gate.onclose()
+  assert.ok(gate.isClosed)
+  assert.deepEqual(seen, [])
+})
+
+test('nodes of a network with puzzles link once their proofs are checked, and work as any others', async () => {
+  const definition: NetworkDefinition = {
+    ...networkDefinition('test'),
+    proof: { kind: 1, difficultyBits: 2, passes: 1, memoryKib: 8 },
+  }
+  const clock = createSimulatedClock()
+  const rng = createSeededRng(seed)
+  const network = createMemoryNetwork({ clock, rng, latencyMs: 5 })
+  const drivers: Driver[] = []
+  for (let count = 0; count < 5; count++) {
+    const publicKey = Uint8Array.from({ length: 32 }, () => rng.below(256))
+    const proof = await solveProof(definition, publicKey)
+    const { blocks: store } = createMemoryStore({ quotaBytes: 2 ** 23, rng })
+    const transport = network.transport(publicKey)
+    const parts = { definition, publicKey, proof, transport, store, clock, rng }
+    const driver = new Driver({ ...parts, logger: silentLogger })
+    await driver.open()
+    drivers.push(driver)
+  }
+  while (drivers.some((driver) => driver.peers < 4)) {
+    await clock.runFor(100)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  const positions = new Set(drivers.map(({ position }) => position))
+  assert.equal(positions.size, 5)
+  const { address, block } = contentBlock(1)
+  const [first, , , , last] = drivers as [Driver, Driver, Driver, Driver, Driver]
+  const copies = await clock.runUntilSettled(first.insert(address, block, { home: 0 }))
+  assert.ok(copies >= 1, at)
+  const found = await clock.runUntilSettled(last.fetch(address, { homes: [0] }))
+  assert.equal(found.type, 'found', at)
+  for (const driver of drivers) await clock.runUntilSettled(driver.close())
+})
