@@ -35,6 +35,23 @@ export async function rewriteSlot(
   }
 }
 
+/**
+ * Those of `items`, at most `most`, for which `isGood` says no: found by halves, so that one bad one among
+ * 768 takes some twenty questions. A question about several says no where one of them is bad.
+ */
+export async function findBad<T>(
+  items: readonly T[],
+  isGood: (items: readonly T[]) => Promise<boolean>,
+  most: number,
+): Promise<T[]> {
+  if (most === 0 || items.length === 0 || (await isGood(items))) return []
+  if (items.length === 1) return [...items]
+  const half = items.length >>> 1
+  const first = await findBad(items.slice(0, half), isGood, most)
+  const second = await findBad(items.slice(half), isGood, most - first.length)
+  return [...first, ...second]
+}
+
 /** Filling the slab syncs it, too. The slab to be given to it: `onfailure` is told of a sync that fails. */
 export function withSyncAlarm(slab: Slab, onfailure: () => void): Slab {
   return {

@@ -7,6 +7,7 @@ import type { Clock, Logger, Rng } from '../runtime.ts'
 import { Areas } from './areas.ts'
 import { openDataDir } from './data-dir.ts'
 import type { DataDir } from './data-dir.ts'
+import { leaveBadSlot } from './disk-bad-slot.ts'
 import type { DiskCore } from './disk-core.ts'
 import { Filler } from './disk-fill.ts'
 import { DiskLife } from './disk-life.ts'
@@ -128,6 +129,7 @@ function createCore(
   const onchange = (): void => applyShares(core)
   const filled = withSyncAlarm(slab, () => group.syncFailed())
   group.onlost = (record) => loseRecord(core, record)
+  group.onbad = (record) => leaveBadSlot(core, record)
   const core: DiskCore = {
     dir,
     keys,

@@ -7,7 +7,7 @@ import { ShoalError } from '../errors.ts'
 import type { SealKeys } from '../keys/seal.ts'
 import type { Clock } from '../runtime.ts'
 import type { DiskCondition } from './disk-condition.ts'
-import { rewriteSlot } from './disk-rewrite.ts'
+import { findBad, rewriteSlot } from './disk-rewrite.ts'
 import type { IndexKey } from './keyspace.ts'
 import { doneRecord, encodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
@@ -24,6 +24,10 @@ export const COMMIT_DELAY_MS = 100
 export const MAX_PENDING_ENTRIES = 3 * COMMIT_ENTRIES
 /** More deletions than this do not wait for a disk that takes none: the sweep finds what they were to delete. */
 export const MAX_DELETIONS = 4096
+/** So often in a row the slots could not be synced: some of them may be at fault, and not a passing trouble. */
+const FAILURES_BEFORE_SEARCH = 2
+/** Bad slots found in one search: where there are more, the next one goes on. */
+const MAX_BAD_SLOTS = 16
 /** Pause after a failed commit, ms: a full disk does not empty itself in between. */
 const RETRY_DELAY_MS = 2000
 
@@ -59,6 +63,11 @@ export class GroupCommit {
   oncommit: () => void = () => {}
   /** Called for a waiting record whose slot has lost its bytes by a failed sync. */
   onlost: (record: IndexRecord) => void = () => {}
+  /**
+   * Called for a waiting record whose slot the disk does not take: resolves when no record that holds names
+   * that slot any more, or with false where its bytes cannot be read.
+   */
+  onbad: (record: IndexRecord) => Promise<boolean> = () => Promise.resolve(false)
   readonly #parts: GroupCommitParts
   #pending = new Map<string, Change>()
   #writing = new Map<string, Change>()
@@ -74,6 +83,8 @@ export class GroupCommit {
   #syncFailures = 0
   /** So many of them have been made good. */
   #mendedFailures = 0
+  /** How often in a row the slots could not be made to last. */
+  #failuresInRow = 0
 
   constructor(parts: GroupCommitParts) {
     this.#parts = parts
@@ -188,10 +199,14 @@ export class GroupCommit {
       return
     }
     const startedAtMs = clock.now()
-    this.#take()
-    const hasBlocks = [...this.#writing.values()].some(isOfBlock)
-    const freed = table.takeLimbo()
+    let hasBlocks = false
+    let freed: number[] = []
     try {
+      // before they are taken: some may come to name other slots
+      if ([...this.#pending.values()].some(namesSlot)) await this.#counting(() => this.#mend())
+      this.#take()
+      hasBlocks = [...this.#writing.values()].some(isOfBlock)
+      freed = table.takeLimbo()
       await this.#write()
     } catch (error) {
       this.#putBack()
@@ -212,14 +227,22 @@ export class GroupCommit {
   async #write(): Promise<void> {
     const changes = [...this.#writing.values()]
     // an index ahead of its slab would name slots with other bytes
-    if (changes.some(namesSlot)) await this.#sync()
+    if (changes.some(namesSlot)) await this.#counting(() => this.#sync())
     this.#checkAlive()
     await this.#parts.index.write(changes.flatMap((change) => this.#encode(change)))
   }
 
   async #sync(): Promise<void> {
-    await this.#mend()
     this.#checkAlive()
+    await this.#syncSlab()
+    if (this.#syncFailures !== this.#mendedFailures) {
+      // somebody else's sync was told of it in place of this one
+      throw new ShoalError('E_STORE_IO', 'the disk has lost what was written to it')
+    }
+    this.#failuresInRow = 0
+  }
+
+  async #syncSlab(): Promise<void> {
     try {
       await this.#parts.slab.sync()
     } catch (error) {
@@ -228,18 +251,68 @@ export class GroupCommit {
     }
   }
 
+  async #counting(task: () => Promise<void>): Promise<void> {
+    try {
+      await task()
+    } catch (error) {
+      this.#failuresInRow++
+      throw error
+    }
+  }
+
   /**
    * After a failed sync the system counts as written what is not on the disk, and the next sync succeeds:
-   * everything that waits is written to its slot once more, as far as it can still be read there.
+   * everything that waits is written to its slot once more, as far as it can still be read there. Where
+   * that has failed, too, the slots that the disk does not take are left first.
    */
   async #mend(): Promise<void> {
+    if (this.#syncFailures === this.#mendedFailures) return
+    if (this.#failuresInRow >= FAILURES_BEFORE_SEARCH) await this.#leaveBadSlots()
     const failures = this.#syncFailures
-    if (failures === this.#mendedFailures) return
     for (const { record } of this.changes().values()) {
       this.#checkAlive()
       if (record !== undefined && !(await rewriteSlot(this.#parts, record))) this.onlost(record)
     }
     this.#mendedFailures = failures
+  }
+
+  async #leaveBadSlots(): Promise<void> {
+    await this.#syncSlab().catch(() => {}) // it may still tell of what was before
+    await this.#syncSlab() // a disk that refuses even this has no slot that is at fault
+    const bad = await findBad(this.#waitingSlots(), (some) => this.#lasts(some), MAX_BAD_SLOTS)
+    for (const record of bad) {
+      this.#checkAlive()
+      if (await this.onbad(record)) continue
+      for (const { record: other } of this.changes().values()) {
+        if (other !== undefined && isOfSlot(other, record)) this.onlost(other)
+      }
+    }
+  }
+
+  /** A record for each slot that waits, one that knows its address where there is one. */
+  #waitingSlots(): IndexRecord[] {
+    const bySlot = new Map<number, IndexRecord>()
+    for (const change of this.changes().values()) {
+      const { record } = change
+      if (record === undefined || !namesSlot(change)) continue
+      if (record.area !== 'cache' || !bySlot.has(record.slot)) bySlot.set(record.slot, record)
+    }
+    return [...bySlot.values()]
+  }
+
+  /** Whether the slots of these records can be written again, and synced. */
+  async #lasts(records: readonly IndexRecord[]): Promise<boolean> {
+    try {
+      for (const record of records) {
+        this.#checkAlive()
+        await rewriteSlot(this.#parts, record)
+      }
+      await this.#syncSlab()
+      return true
+    } catch {
+      this.#checkAlive()
+      return false
+    }
   }
 
   #take(): void {
@@ -303,6 +376,11 @@ export class GroupCommit {
 
 function namesSlot({ record }: Change): boolean {
   return record !== undefined && record.area !== 'insert' && record.area !== 'meta'
+}
+
+function isOfSlot(a: IndexRecord, b: IndexRecord): boolean {
+  const isOfAny = a.area !== 'insert' && a.area !== 'meta'
+  return isOfAny && a.slot === b.slot && a.generation === b.generation
 }
 
 function isDeletion({ record }: Change): boolean {

@@ -12,6 +12,11 @@ export class KeyedLock {
   readonly #tails = new Map<string, Promise<void>>()
   #tasks = 0
 
+  /** Whether nobody has it: `runAlways` then begins before anybody else can. */
+  isFree(name: string): boolean {
+    return !this.#tails.has(name)
+  }
+
   /** Runs `task` when all earlier ones of `name` are done. @throws ShoalError E_BUSY over MAX_TASKS. */
   async run<T>(name: string, task: () => Promise<T>): Promise<T> {
     if (this.#tasks >= MAX_TASKS) throw new ShoalError('E_BUSY', 'the store has too much to do')

@@ -78,8 +78,10 @@ async function fillBlanks(slab: Slab): Promise<void> {
   }
 }
 
+/** A slot that the disk does not give, or does not take, stays as it is: what is in it is a miss later. */
 async function fillIfBlank(slab: Slab, slot: number): Promise<void> {
-  if (await slab.read(slot, hasBlankPage)) await slab.write(slot, noise(BLOCK_BYTES))
+  const isBlank = await slab.read(slot, hasBlankPage).catch(() => false)
+  if (isBlank) await slab.write(slot, noise(BLOCK_BYTES)).catch(() => {})
 }
 
 function hasBlankPage(bytes: Uint8Array): boolean {

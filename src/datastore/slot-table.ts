@@ -212,12 +212,17 @@ export class SlotTable {
    */
   setAside(slot: number): void {
     this.#change(slot, 0)
-    this.#aside.add(slot)
+    this.shun(slot)
     this.letGo(slot)
+  }
+
+  /** A slot in use is set aside as soon as it is free. */
+  shun(slot: number): void {
+    this.#aside.add(slot)
     const [oldest] = this.#aside
     if (oldest === undefined || this.#aside.size <= mostAside(this.capacity)) return
     this.#aside.delete(oldest)
-    this.#setFree(oldest)
+    if (!this.isInUse(oldest) && !this.#isInLimbo(oldest)) this.#setFree(oldest)
   }
 
   /** Index entries of store and cache that name the slot, 0 to 3. */
