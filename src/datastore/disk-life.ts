@@ -106,6 +106,7 @@ export class DiskLife {
     ledger.close()
     await Promise.all([this.#rebuild.stop(), this.#resizer.stop(), this.#scrubber.stop()])
     await Promise.all([sweep.stop(), fill.stop(), idle])
+    this.#outbox.tellLosses()
   }
 
   /** Lets running calls end, writes what is queued, and closes the files whatever that says. */

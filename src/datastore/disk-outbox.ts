@@ -111,6 +111,10 @@ export class DiskOutbox implements Outbox {
   async discardOpen(): Promise<void> {
     const open = [...this.#core.ledger.inserts()].filter(({ committed }) => !committed)
     for (const { insertId } of open) await this.#discard(insertId)
+  }
+
+  /** Tells of lost blocks that nobody was told of yet: at the end, when nothing reads any more. */
+  tellLosses(): void {
     this.#losses.tell()
   }
 

@@ -66,6 +66,7 @@ export class Rebuild {
     this.#isStopped = true
     this.#endPause?.()
     await this.#running?.catch(() => {})
+    this.#losses.tell()
   }
 
   async #run(): Promise<void> {

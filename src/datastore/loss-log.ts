@@ -13,6 +13,7 @@ export class LossLog {
   #untold = 0
   #told = 0
   #toldAtMs = -Infinity
+  #cancelTimer: (() => void) | undefined
 
   constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
     this.#clock = clock
@@ -22,11 +23,15 @@ export class LossLog {
   /** One more block was lost. */
   add(): void {
     this.#untold++
-    if (this.#clock.now() - this.#toldAtMs >= PAUSE_MS) this.tell()
+    const waitMs = this.#toldAtMs + PAUSE_MS - this.#clock.now()
+    if (waitMs <= 0) this.tell()
+    else this.#cancelTimer ??= this.#clock.after(waitMs, () => this.tell())
   }
 
-  /** Tells of those that nobody was told of; nothing where there are none. */
+  /** Tells of those that nobody was told of; nothing where there are none. Leaves no timer. */
   tell(): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
     if (this.#untold === 0) return
     const more = this.#told > 0 ? 'more ' : ''
     const blocks = this.#untold === 1 ? 'block' : 'blocks'

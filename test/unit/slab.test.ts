@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import fs from 'node:fs'
 import {
   appendFile,
   mkdtemp,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { syncBuiltinESMExports } from 'node:module'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -160,6 +162,39 @@ test('slab: a hole that a crash left in the last slots of all is filled', async 
   const { size, blocks } = await stat(path)
   assert.ok(blocks * 512 >= size)
   assert.ok(deflateRawSync(await readFile(path)).length >= size)
+})
+
+test('slab: sectors near its end that cannot be read or written are no reason not to open', async (t) => {
+  const path = await slabPath(t)
+  const first = await openSlab(path, 100)
+  await first.extend(20)
+  await first.close()
+  const file = await open(path, 'r+')
+  for (const slot of [5, 6]) await file.write(new Uint8Array(4096), 0, 4096, slot * BLOCK_BYTES)
+  await file.close()
+  const failAt = (bad: number) => (original: (...given: unknown[]) => unknown) => {
+    return (...given: unknown[]): void => {
+      const done = given[5] as (error: Error) => void
+      if (given[4] !== bad * BLOCK_BYTES) original(...given)
+      else setImmediate(done, Object.assign(new Error('EIO: imitated'), { code: 'EIO' }))
+    }
+  }
+  const { read, write } = fs
+  t.after(() => {
+    Object.assign(fs, { read, write })
+    syncBuiltinESMExports()
+  })
+  Object.assign(fs, { read: failAt(3)(read as never), write: failAt(5)(write as never) })
+  syncBuiltinESMExports()
+  const slab = await openAt(t, path, 100)
+  assert.equal(slab.slots, 20)
+  await assert.rejects(
+    slab.read(3, () => {}),
+    /EIO/,
+  )
+  const isBlank = (bytes: Uint8Array): boolean =>
+    bytes.subarray(0, 4096).every((byte) => byte === 0)
+  assert.deepEqual([await slab.read(5, isBlank), await slab.read(6, isBlank)], [true, false])
 })
 
 test('slab: closing waits for what is under way, and later calls reject', async (t) => {
