@@ -190,6 +190,8 @@ export interface InsertStatus {
   readonly blocks: number
   /** Those with every copy they want; all of them: "spread". */
   readonly spreadBlocks: number
+  /** Those that the disk lost before they had them: the content should be inserted again. */
+  readonly lostBlocks: number
   /** Peers connected now: with none, nothing spreads. */
   readonly peers: number
 }

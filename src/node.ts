@@ -272,8 +272,8 @@ class RunningNode implements Node {
   insertStatus(insertId: number): InsertStatus | undefined {
     const insert = this.#store.outbox.insert(insertId)
     if (insert === undefined) return undefined
-    const { blocks, spreadBlocks } = insert
-    return { blocks, spreadBlocks, peers: this.#driver.peers }
+    const { blocks, spreadBlocks, lostBlocks } = insert
+    return { blocks, spreadBlocks, lostBlocks, peers: this.#driver.peers }
   }
 
   status(): NodeStatus {

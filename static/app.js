@@ -96,6 +96,7 @@ async function followSpread(statusPath, row) {
     const spread = await spreadOf(statusPath).catch(() => null)
     if (spread === undefined) return
     if (spread === null) continue
+    if (spread.lostBlocks > 0) return row.showLoss(spread)
     row.showSpread(spread)
     isSpread = spread.spreadBlocks === spread.blocks
   }

@@ -13,6 +13,7 @@
  * @typedef {object} Spread
  * @property {number} blocks
  * @property {number} spreadBlocks
+ * @property {number} lostBlocks by the disk, before they had copies
  * @property {number} peers
  */
 

@@ -77,6 +77,12 @@ export class UploadRow {
     this.#element.classList.toggle('spread', spreadBlocks === blocks)
   }
 
+  /** @param {Spread} spread */
+  showLoss({ blocks, lostBlocks }) {
+    const lost = `${lostBlocks.toLocaleString('en')} of ${countText(blocks, 'block')}`
+    this.showFailure(`The disk lost ${lost} before they had copies. Insert it again.`)
+  }
+
   /** @param {string} message */
   showFailure(message) {
     this.#bar.hidden = true

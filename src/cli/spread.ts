@@ -15,6 +15,7 @@ const SLOWEST_LOOK_MS = 1000
 export interface Spread {
   readonly blocks: number
   readonly spreadBlocks: number
+  readonly lostBlocks: number
   readonly peers: number
 }
 
@@ -25,11 +26,15 @@ export interface SpreadRequest {
   readonly signal: AbortSignal
 }
 
-/** Resolves when the insert has spread. @throws CommandError where the node goes away meanwhile. */
+/**
+ * Resolves when the insert has spread. @throws CommandError where the node goes away meanwhile, or has lost
+ * blocks that had no copies yet.
+ */
 export async function untilSpread(request: SpreadRequest): Promise<void> {
   for (let delayMs = FIRST_LOOK_MS; ; delayMs = Math.min(SLOWEST_LOOK_MS, delayMs * 2)) {
     const spread = await look(request)
     if (spread === undefined) return // finished so long ago that the node has forgotten it
+    if (spread.lostBlocks > 0) throw lostError(spread)
     request.onSpread(spread)
     if (spread.spreadBlocks >= spread.blocks) return
     await pause(delayMs, request.signal)
@@ -73,11 +78,17 @@ export async function showSpread(
 async function look({ gateway, statusPath, signal }: SpreadRequest): Promise<Spread | undefined> {
   const answer = await getJson(gateway, statusPath, signal)
   if (answer === undefined) return undefined
-  const { blocks, spreadBlocks, peers } = answer.value
+  const { blocks, spreadBlocks, lostBlocks, peers } = answer.value
   if (typeof blocks !== 'number' || typeof spreadBlocks !== 'number') {
     throw new CommandError('the gateway does not tell how far the insert has spread')
   }
-  return { blocks, spreadBlocks, peers: typeof peers === 'number' ? peers : 0 }
+  const numberOf = (value: unknown): number => (typeof value === 'number' ? value : 0)
+  return { blocks, spreadBlocks, lostBlocks: numberOf(lostBlocks), peers: numberOf(peers) }
+}
+
+function lostError({ blocks, lostBlocks }: Spread): CommandError {
+  const words = `the disk of the node lost ${lostBlocks} of ${blocks} blocks before they had copies`
+  return new CommandError(`${words}: insert the content again`)
 }
 
 /** @throws the signal's reason, unchanged. */

@@ -21,6 +21,7 @@ import { isDiskError, toStoreError } from './store-error.ts'
 import type { Abortable, Outbox, OutboxEntry, OutboxInsert } from './store.ts'
 
 type AddRequest = Parameters<Outbox['add']>[0]
+type InsertBlock = Pick<OutboxEntry, 'insertId' | 'address'>
 
 export class DiskOutbox implements Outbox {
   readonly #core: DiskCore
@@ -90,9 +91,9 @@ export class DiskOutbox implements Outbox {
   async #commit(insertId: number): Promise<void> {
     const { ledger, group, index, keys } = this.#core
     const key = insertKey(keys, insertId)
-    const ordinal = ledger.blocks(insertId)
+    const blocks = ledger.blocks(insertId)
     try {
-      group.put(key, { ...EMPTY_RECORD, area: 'insert', homes: 1, insertId, ordinal })
+      group.put(key, insertRecord({ insertId, blocks, lostBlocks: 0 }))
       await group.commit()
       ledger.checkWhole(insertId)
       await index.flush() // the log of RocksDB is not synced: only its table files are
@@ -142,7 +143,7 @@ export class DiskOutbox implements Outbox {
         const [record] = await readRecords(this.#core, [key])
         const homesLeft = ledger.homeDone(insertId, address, home)
         if (homesLeft === undefined) return
-        if (homesLeft.length === 0) this.#drop(insertId, address, record)
+        if (homesLeft.length === 0) this.#drop(entry, record)
         else if (record !== undefined) group.put(key, { ...record, homes: maskOf(homesLeft) })
       }),
     )
@@ -295,13 +296,14 @@ export class DiskOutbox implements Outbox {
       const [record] = await readRecords(this.#core, [this.#key(insertId, address)])
       if (!ledger.has(insertId, address)) return
       ledger.remove(insertId, address)
-      this.#drop(insertId, address, record)
+      this.#drop({ insertId, address }, record)
     })
   }
 
   /** Ends the index entry of a block that has just left the ledger, and lets its slot go. */
-  #drop(insertId: number, address: Address, record: IndexRecord | undefined): void {
+  #drop(entry: InsertBlock, record: IndexRecord | undefined, isLost = false): void {
     const { table, group, keys, ledger } = this.#core
+    const { insertId, address } = entry
     group.finish(this.#key(insertId, address), 'outbox')
     if (record !== undefined && table.isCurrent(record, 'outbox')) {
       const isShared = record.sequence === undefined && ledger.holder(address) !== undefined
@@ -309,9 +311,11 @@ export class DiskOutbox implements Outbox {
       if (!isShared) table.unpin(record.slot, 'after-commit')
     }
     const insert = ledger.insert(insertId)
-    if (insert?.committed === true && insert.spreadBlocks === insert.blocks) {
-      group.finish(insertKey(keys, insertId), 'insert')
-    }
+    if (insert?.committed !== true) return
+    const { blocks, spreadBlocks, lostBlocks } = insert
+    const key = insertKey(keys, insertId)
+    if (spreadBlocks + lostBlocks === blocks) group.finish(key, 'insert')
+    else if (isLost) group.put(key, insertRecord(insert)) // a restart must not take it for spread
   }
 
   #dropUnreadable(insertId: number, address: Address): Promise<void> {
@@ -322,14 +326,24 @@ export class DiskOutbox implements Outbox {
       if (read !== 'damaged' || !ledger.has(insertId, address)) return
       this.#losses.add()
       meter.verifyFailed()
-      ledger.remove(insertId, address)
-      this.#drop(insertId, address, record)
+      ledger.lose(insertId, address)
+      this.#drop({ insertId, address }, record, true)
     })
   }
 
   #key(insertId: number, address: Address): IndexKey {
     return outboxKey(this.#core.keys, insertId, address)
   }
+}
+
+/** The entry of a committed insert (spec §11.3). */
+export function insertRecord({
+  insertId,
+  blocks,
+  lostBlocks,
+}: Pick<OutboxInsert, 'insertId' | 'blocks' | 'lostBlocks'>): IndexRecord {
+  const counts = { insertId, ordinal: blocks, slot: lostBlocks }
+  return { ...EMPTY_RECORD, ...counts, area: 'insert', homes: 1 }
 }
 
 /** The entry stays: the disk may answer again later. */

@@ -11,7 +11,8 @@ import type { Address, Home } from '../keys/block.ts'
 import { readUint48 } from '../keys/bytes.ts'
 import type { DiskCore } from './disk-core.ts'
 import { indexPages } from './index-pages.ts'
-import { bucketOf, fingerprintOf, foundKey } from './keyspace.ts'
+import { insertRecord } from './disk-outbox.ts'
+import { bucketOf, fingerprintOf, foundKey, insertKey } from './keyspace.ts'
 import { LossLog } from './loss-log.ts'
 import { addressIn, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
@@ -40,8 +41,8 @@ export class Rebuild {
   readonly #core: DiskCore
   readonly #losses: LossLog
   #outbox = new WaitingEntries()
-  /** Count of blocks by number of insert. */
-  readonly #inserts = new Map<number, number>()
+  /** Counts of blocks, and of those lost, by number of insert. */
+  readonly #inserts = new Map<number, { blocks: number; lostBlocks: number; isChanged: boolean }>()
   /** Entries of the page that claim a slot which another has, and may be older or newer. */
   #doubtful: Found[] = []
   #void: Uint8Array[] = []
@@ -114,10 +115,11 @@ export class Rebuild {
   }
 
   #isKept({ key, record }: Found): boolean {
-    const { insertId, ordinal } = record
+    const { insertId, ordinal, slot } = record
     if (record.area === 'meta') return true
-    if (record.area === 'insert') this.#inserts.set(insertId, ordinal)
-    else if (record.area === 'outbox') this.#outbox.add(key, record)
+    if (record.area === 'insert') {
+      this.#inserts.set(insertId, { blocks: ordinal, lostBlocks: slot, isChanged: false })
+    } else if (record.area === 'outbox') this.#outbox.add(key, record)
     else return this.#claim(key, record)
     return true
   }
@@ -175,7 +177,7 @@ export class Rebuild {
   }
 
   async #finish(): Promise<void> {
-    const { areas, index, ledger, table } = this.#core
+    const { areas, index, ledger, table, group, keys } = this.#core
     const waiting = new WaitingEntries()
     const pending = new Set<number>()
     for (const entry of this.#outbox.inOrder()) {
@@ -185,9 +187,16 @@ export class Rebuild {
     }
     this.#losses.tell()
     this.#outbox = new WaitingEntries()
-    for (const [insertId, blocks] of this.#inserts) {
-      if (pending.has(insertId)) ledger.restoreInsert(insertId, blocks)
-      else table.staleEntries++
+    for (const [insertId, counts] of this.#inserts) {
+      const { blocks, lostBlocks, isChanged } = counts
+      if (pending.has(insertId)) {
+        ledger.restoreInsert(insertId, blocks, lostBlocks)
+        const record = insertRecord({ insertId, blocks, lostBlocks })
+        if (isChanged) group.put(insertKey(keys, insertId), record)
+      } else {
+        table.staleEntries++
+        if (lostBlocks > 0) ledger.restoreFinished(insertId, blocks, lostBlocks)
+      }
     }
     for (const { name, insertId, ordinal, homes } of waiting.inOrder()) {
       ledger.restore(name as Address, { insertId, ordinal, homes })
@@ -199,8 +208,8 @@ export class Rebuild {
   /** False: an insert that was not committed, of which nobody was told, or another block has the slot. */
   async #pin(entry: WaitingEntry): Promise<boolean> {
     const { table, slab } = this.#core
-    const isWanted = this.#inserts.has(entry.insertId)
-    let isHere = isWanted && entry.slot < slab.slots
+    const insert = this.#inserts.get(entry.insertId)
+    let isHere = insert !== undefined && entry.slot < slab.slots
     if (isHere) {
       await this.#settle(entry)
       isHere = table.claim(entry) !== 'stale'
@@ -210,7 +219,11 @@ export class Rebuild {
       table.staleEntries++
       table.outdate(entry) // it stays in the index until the next sweep
     }
-    if (isWanted && !isHere) this.#losses.add()
+    if (insert !== undefined && !isHere) {
+      insert.lostBlocks++
+      insert.isChanged = true
+      this.#losses.add()
+    }
     return isHere
   }
 

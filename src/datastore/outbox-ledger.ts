@@ -23,9 +23,14 @@ interface Waiting {
 interface Insert {
   blocks: number
   waiting: number
+  lost: number
   committed: boolean
   /** The disk has lost a block of it before it was committed. */
   isSpoilt?: boolean
+}
+
+interface InsertNumber {
+  readonly insertId: number
 }
 
 /** An entry as the state file keeps it. */
@@ -46,7 +51,7 @@ export class OutboxLedger {
   /** Older ones of the few addresses that several inserts hold, in the order of adding. */
   readonly #olderHolders = new Map<string, number[]>()
   readonly #inserts = new Map<number, Insert>()
-  readonly #finished = new Map<number, number>()
+  readonly #finished = new Map<number, Pick<Insert, 'blocks' | 'lost'>>()
   readonly #roomWaiters = new Set<(error?: unknown) => void>()
   #reserved = 0
   #openInserts = 0
@@ -69,7 +74,7 @@ export class OutboxLedger {
   begin(insertId: number): void {
     if (this.#openInserts >= MAX_OPEN) throw new ShoalError('E_BUSY', 'too many inserts are open')
     this.#openInserts++
-    this.#inserts.set(insertId, { blocks: 0, waiting: 0, committed: false })
+    this.#inserts.set(insertId, { blocks: 0, waiting: 0, lost: 0, committed: false })
   }
 
   isOpen(insertId: number): boolean {
@@ -85,6 +90,14 @@ export class OutboxLedger {
   spoil(insertId: number): void {
     const insert = this.#inserts.get(insertId)
     if (insert?.committed === false) insert.isSpoilt = true
+  }
+
+  /** Drops an entry whose block is lost. True where its insert is finished by that. */
+  lose(insertId: number, address: Address): boolean {
+    const insert = this.#inserts.get(insertId)
+    if (insert !== undefined && this.has(insertId, address)) insert.lost++
+    this.spoil(insertId)
+    return this.remove(insertId, address)
   }
 
   /** @throws ShoalError E_STORE_IO for an insert that lost a block. */
@@ -136,9 +149,9 @@ export class OutboxLedger {
   }
 
   /** Inserts that wait for something, and those that are not committed. */
-  *inserts(): IterableIterator<{ insertId: number; blocks: number; committed: boolean }> {
-    for (const [insertId, { blocks, committed }] of this.#inserts) {
-      yield { insertId, blocks, committed }
+  *inserts(): IterableIterator<Pick<Insert, 'blocks' | 'lost' | 'committed'> & InsertNumber> {
+    for (const [insertId, { blocks, lost, committed }] of this.#inserts) {
+      yield { insertId, blocks, lost, committed }
     }
   }
 
@@ -161,8 +174,13 @@ export class OutboxLedger {
   }
 
   /** Open: a committed insert found in the index, before its entries. */
-  restoreInsert(insertId: number, blocks: number): void {
-    this.#inserts.set(insertId, { blocks, waiting: 0, committed: true })
+  restoreInsert(insertId: number, blocks: number, lost = 0): void {
+    this.#inserts.set(insertId, { blocks, waiting: 0, lost, committed: true })
+  }
+
+  /** Open: a committed insert of which nothing waits any more, but something was lost. */
+  restoreFinished(insertId: number, blocks: number, lost: number): void {
+    this.#finish(insertId, { blocks, lost })
   }
 
   /** Blocks added to an insert so far. */
@@ -229,10 +247,18 @@ export class OutboxLedger {
     const finished = this.#finished.get(insertId)
     if (insert === undefined) {
       if (finished === undefined) return undefined
-      return { insertId, blocks: finished, spreadBlocks: finished, committed: true }
+      const { blocks, lost } = finished
+      return {
+        insertId,
+        blocks,
+        spreadBlocks: blocks - lost,
+        lostBlocks: lost,
+        committed: true,
+      }
     }
-    const { blocks, waiting, committed } = insert
-    return { insertId, blocks, spreadBlocks: blocks - waiting, committed }
+    const { blocks, waiting, lost, committed } = insert
+    const spreadBlocks = blocks - waiting - lost
+    return { insertId, blocks, spreadBlocks, lostBlocks: lost, committed }
   }
 
   /** Resolves when an entry has left, at once when none is there. */
@@ -292,14 +318,14 @@ export class OutboxLedger {
   #finishIfDone(insertId: number, insert: Insert): boolean {
     if (!insert.committed || insert.waiting > 0) return false
     this.#inserts.delete(insertId)
-    this.#finished.set(insertId, insert.blocks)
-    if (this.#finished.size > MAX_FINISHED) {
-      for (const oldest of this.#finished.keys()) {
-        this.#finished.delete(oldest)
-        break
-      }
-    }
+    this.#finish(insertId, insert)
     return true
+  }
+
+  #finish(insertId: number, { blocks, lost }: Pick<Insert, 'blocks' | 'lost'>): void {
+    this.#finished.set(insertId, { blocks, lost })
+    const [oldest] = this.#finished.keys()
+    if (this.#finished.size > MAX_FINISHED && oldest !== undefined) this.#finished.delete(oldest)
   }
 }
 

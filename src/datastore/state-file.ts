@@ -50,13 +50,15 @@ export interface StatePlace {
 }
 
 /**
- * For a store that is over: its areas get the shares of all its slots. False: there is too much of it, and
- * nothing was written. @throws what the disk throws.
+ * For a store that is over: its areas get the shares of all its slots. False: there is too much of it, or
+ * inserts have lost blocks, and nothing was written. @throws what the disk throws.
  */
 export async function saveState(place: StatePlace, parts: StateParts): Promise<boolean> {
   // a disk that is full may have made the shares smaller: the next open begins with all slots
   const shares = sharesOf(parts.table.capacity)
   if (parts.areas.shares.cacheSlots !== shares.cacheSlots) parts.areas.shares = shares
+  // how many are lost stands in the index alone: the next open reads it
+  for (const { lost } of parts.ledger.inserts()) if (lost > 0) return false
   const sections = sectionsOf(parts)
   const { fileBytes, pieces } = sizeFor(parts.table.capacity)
   const plainBytes = fileBytes - pieces * RECORD_OVERHEAD_BYTES

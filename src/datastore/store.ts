@@ -122,6 +122,8 @@ export interface OutboxInsert {
   readonly blocks: number
   /** Blocks that have every copy they want. */
   readonly spreadBlocks: number
+  /** Blocks that the disk lost before they had them: the content should be inserted again. */
+  readonly lostBlocks: number
   readonly committed: boolean
 }
 

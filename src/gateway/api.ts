@@ -69,8 +69,8 @@ function insertStatusRoute(node: Node): RequestHandler<{ id: string }> {
     const { id } = request.params
     const status = /^\d{1,15}$/.test(id) ? node.insertStatus(Number(id)) : undefined
     if (status === undefined) throw new ShoalError('E_ROUTE', 'There is no such insert.')
-    const { blocks, spreadBlocks, peers } = status
-    response.json({ blocks, spreadBlocks, peers })
+    const { blocks, spreadBlocks, lostBlocks, peers } = status
+    response.json({ blocks, spreadBlocks, lostBlocks, peers })
   }
 }
 

@@ -141,7 +141,7 @@ describe('the start page in a browser', { skip }, () => {
   })
 
   test('a dropped file is inserted, and its spread is shown until it is complete', async () => {
-    node.insertStatuses.set(1, { blocks: 40, spreadBlocks: 0, peers: 0 })
+    node.insertStatuses.set(1, { blocks: 40, spreadBlocks: 0, lostBlocks: 0, peers: 0 })
     await page.goto(gateway.url)
     const dropped = await page.evaluateHandle(`(() => {
       const data = new DataTransfer()
@@ -150,9 +150,9 @@ describe('the start page in a browser', { skip }, () => {
     })()`)
     await page.dispatchEvent('#drop', 'drop', { dataTransfer: dropped })
     await page.getByText('0 of 40 blocks spread. Waiting for peers').waitFor()
-    node.insertStatuses.set(1, { blocks: 40, spreadBlocks: 12, peers: 3 })
+    node.insertStatuses.set(1, { blocks: 40, spreadBlocks: 12, lostBlocks: 0, peers: 3 })
     await page.getByText('12 of 40 blocks spread.').waitFor()
-    node.insertStatuses.set(1, { blocks: 40, spreadBlocks: 40, peers: 3 })
+    node.insertStatuses.set(1, { blocks: 40, spreadBlocks: 40, lostBlocks: 0, peers: 3 })
     await page.getByText('Spread: all of 40 blocks.').waitFor()
   })
 

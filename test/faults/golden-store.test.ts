@@ -152,7 +152,7 @@ async function assertOutbox(
   { insert, gone, entries }: Extract<Line, { expect: 'outbox' }>,
 ): Promise<void> {
   const { insertId, blocks, spread } = insert
-  const told = { insertId, blocks, spreadBlocks: spread, committed: true }
+  const told = { insertId, blocks, spreadBlocks: spread, lostBlocks: 0, committed: true }
   assert.deepEqual(outbox.insert(insertId), told)
   for (const other of gone) assert.equal(outbox.insert(other), undefined)
   const seen = Array.from(outbox.entries(), (entry) => ({

@@ -176,10 +176,10 @@ test('while the disk is full a store without room says that, and not to enlarge 
 
 test('the spread of an insert can be asked for, and nothing else has one', async () => {
   const { agent, node } = gateway()
-  node.insertStatuses.set(7, { blocks: 12, spreadBlocks: 5, peers: 2 })
+  node.insertStatuses.set(7, { blocks: 12, spreadBlocks: 5, lostBlocks: 0, peers: 2 })
   const { status, body } = await agent.get('/api/v1/inserts/7')
   assert.equal(status, 200)
-  assert.deepEqual(body, { blocks: 12, spreadBlocks: 5, peers: 2 })
+  assert.deepEqual(body, { blocks: 12, spreadBlocks: 5, lostBlocks: 0, peers: 2 })
   for (const id of ['8', '-7', '7.0', 'x', '07x', '9'.repeat(30), '%ff']) {
     const response = await agent.get(`/api/v1/inserts/${id}`)
     assert.ok([400, 404].includes(response.status), id)

@@ -83,6 +83,7 @@ export function outboxSuite(name: string, openStore: OpenStore): void {
       insertId,
       blocks: 1,
       spreadBlocks: 0,
+      lostBlocks: 0,
       committed: true,
     })
     await outbox.homeDone(entry, 2)
@@ -93,6 +94,7 @@ export function outboxSuite(name: string, openStore: OpenStore): void {
       insertId,
       blocks: 1,
       spreadBlocks: 1,
+      lostBlocks: 0,
       committed: true,
     })
   })
@@ -396,7 +398,7 @@ function state(
   spreadBlocks: number,
   committed: boolean,
 ): ReturnType<Outbox['insert']> {
-  return { insertId, blocks, spreadBlocks, committed }
+  return { insertId, blocks, spreadBlocks, lostBlocks: 0, committed }
 }
 
 function isClosed(error: unknown): boolean {

@@ -90,6 +90,19 @@ test('put prints the URI, says that there are no peers once, and ends when all b
   assert.equal(gateway.requests.length, 5)
 })
 
+test('blocks that the node lost before they had copies end it with an error', async () => {
+  const { path } = await fileOf('lost.txt', 1000)
+  const gateway = await scriptGateway(async (request, response) => {
+    await hashOf(request)
+    if (request.method === 'POST') sendJson(response, 201, { uri: URI }, LINK)
+    else sendJson(response, 200, { blocks: 9, spreadBlocks: 2, lostBlocks: 7, peers: 0 })
+  })
+  const { exit, stdout, stderr } = await runCli(['put', path, '--gateway', gateway.url])
+  await gateway.close()
+  assert.deepEqual([exit, stdout], [1, `${URI}\n`])
+  assert.match(stderr, /lost 7 of 9 blocks before they had copies: insert the content again/)
+})
+
 test('progress is drawn on a terminal and taken away again', async () => {
   const { path } = await fileOf('progress.txt', 1000)
   const gateway = await scriptGateway(async (request, response) => {

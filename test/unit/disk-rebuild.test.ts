@@ -91,6 +91,7 @@ test('open: after a clean stop the index is not read again, and the state file i
     insertId,
     blocks: 2,
     spreadBlocks: 0,
+    lostBlocks: 0,
     committed: true,
   })
   assert.equal(await after.outbox.begin(), insertId + 1, 'no number is skipped')

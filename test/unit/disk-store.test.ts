@@ -104,6 +104,7 @@ test('disk outbox: a committed insert survives a crash, an open one is discarded
     insertId: kept,
     blocks: 3,
     spreadBlocks: 0,
+    lostBlocks: 0,
     committed: true,
   })
   assert.equal(after.outbox.insert(open), undefined)
