@@ -8,6 +8,7 @@ import { homedir } from 'node:os'
 import { join, parse } from 'node:path'
 
 import { INDEX_FOLDER, SLAB_FILE } from './datastore/data-dir.ts'
+import { RESERVE_FILE } from './datastore/spare-room.ts'
 import { SALVAGE_ENDINGS } from './datastore/index-salvage.ts'
 import { rewriteKey } from './datastore/key-change.ts'
 import { isIndexInUse } from './datastore/rocks-open.ts'
@@ -34,6 +35,7 @@ const NAMES: ReadonlySet<string> = new Set([
   KEY_FILE,
   HEADER_FILE,
   SLAB_FILE,
+  RESERVE_FILE,
   STATE_FILE,
   INDEX_FOLDER,
   `${INDEX_FOLDER}.mended`,
@@ -201,7 +203,8 @@ async function removeRest(folder: string, tell: Tell): Promise<void> {
     for (const each of [name, name + DRAFT]) await destroy(folder, each, tell)
   }
   const indexes = [INDEX_FOLDER, ...SALVAGE_ENDINGS.map((ending) => INDEX_FOLDER + ending)]
-  for (const name of [...indexes, SLAB_FILE, HEADER_FILE + DRAFT]) await remove(folder, name, tell)
+  for (const name of [...indexes, SLAB_FILE, RESERVE_FILE, HEADER_FILE + DRAFT])
+    await remove(folder, name, tell)
 }
 
 /** What makes the folder a data directory goes last: until then a panic that was cut off can be repeated. */

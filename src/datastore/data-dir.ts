@@ -4,7 +4,7 @@
  * @module
  */
 import { rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES } from '../keys/block.ts'
@@ -13,7 +13,7 @@ import type { SealKeys } from '../keys/seal.ts'
 import { makeFolder } from '../make-folder.ts'
 import type { Logger } from '../runtime.ts'
 import { DiskCondition } from './disk-condition.ts'
-import { checkSpace, formatSize } from './disk-space.ts'
+import { checkSpace, formatSize, freeBytes } from './disk-space.ts'
 import { insertKey } from './keyspace.ts'
 import { leastBytesFor, planOf } from './quota.ts'
 import type { DiskPlan } from './quota.ts'
@@ -23,8 +23,9 @@ import type { Index, ResizableIndex } from './rocks-index.ts'
 import { hasLostManifestName, damagedIndex, isDamagedIndex } from './rocks-open.ts'
 import { openSlab } from './slab.ts'
 import type { Slab } from './slab.ts'
+import { SpareRoom } from './spare-room.ts'
 import { STATE_FILE } from './state-file.ts'
-import { inTheWay, toStoreError } from './store-error.ts'
+import { inTheWay, isDiskFull, toStoreError } from './store-error.ts'
 import { FORMAT, HEADER_FILE, damagedHeader, readHeader, writeHeader } from './store-header.ts'
 import type { StoreHeader } from './store-header.ts'
 import { KEY_FILE, checkKeyFile, createKeyFile, loadSecret } from './store-key.ts'
@@ -32,6 +33,8 @@ import { DRAFT, discard, fileAt, syncFolder } from './whole-file.ts'
 
 export const SLAB_FILE = 'slab'
 export const INDEX_FOLDER = 'index'
+/** Where a person names the size of a new store. */
+const SIZE_OPTION = '--store-size'
 /** Somewhat more than 64 TiB of them: the largest quota that a node takes. */
 const MAX_SLOTS = 2 ** 31
 
@@ -54,6 +57,8 @@ export interface DataDir {
   readonly storeBytes: number
   /** What reads of the index have noticed already is in it. */
   readonly condition: DiskCondition
+  /** Room for the next open; not there before it is restored. */
+  readonly spare: SpareRoom
   /** Created by this call. */
   readonly isNew: boolean
   readonly folder: string
@@ -85,19 +90,58 @@ async function openFound(folder: string, options: DataDirOptions): Promise<DataD
   const storeBytes = found.header?.storeBytes ?? options.storeBytes ?? options.defaultBytes
   const plan = planOf(storeBytes)
   if (plan.slots < 1) throw new ShoalError('E_OPTION', 'storeBytes: too small for a single block')
-  await prepare(folder)
-  if (found.header === undefined) await checkSpace(folder, storeBytes, '--store-size')
+  // before anything is made: a folder that is refused is left as it was
+  if (found.header === undefined) await checkSpace(await standing(folder), storeBytes, SIZE_OPTION)
   const condition = new DiskCondition(options.logger)
+  const spare = new SpareRoom(folder, plan.spareBytes)
   // the lock of the index is the lock of the directory: nothing else is changed before it is held
-  const index = await openIndex({ folder, plan, condition }, found)
+  const index = await withSpare({ spare, plan, condition }, async () => {
+    await prepare(folder)
+    return openIndex({ folder, plan, condition }, found)
+  })
   try {
     const isUnchanged = (await readHeader(folder))?.storeBytes === found.header?.storeBytes
     if (!isUnchanged) throw locked() // another process made or resized it at this very moment
-    const parts = { folder, plan, storeBytes, condition, index, isNew: found.header === undefined }
+    const isNew = found.header === undefined
+    const parts = { folder, plan, storeBytes, condition, spare, index, isNew }
     return await openParts(parts, found, options)
   } catch (error) {
     await index.close()
     throw error
+  }
+}
+
+/** The folder, or the nearest one above it that is there: on the same disk. */
+async function standing(folder: string): Promise<string> {
+  for (let at = folder; ; at = dirname(at)) {
+    const isThere = await freeBytes(at).then(
+      () => true,
+      () => false,
+    )
+    if (isThere || dirname(at) === at) return at
+  }
+}
+
+/** Once more with the room that was kept for it, where the disk is full. */
+async function withSpare<T>(
+  { spare, plan, condition }: Pick<DataDir, 'spare' | 'plan' | 'condition'>,
+  task: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await task()
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    await spare.release()
+    condition.failed(error)
+  }
+  try {
+    const done = await task()
+    await spare.restore() // at once, or others take it
+    return done
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    const needed = `it takes up to ${formatSize(plan.spareBytes)} of free room to open the store`
+    throw new ShoalError('E_STORE_FULL', `the disk is full: ${needed}`)
   }
 }
 

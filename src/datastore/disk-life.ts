@@ -91,8 +91,9 @@ export class DiskLife {
 
   /** What runs in the background once memory knows the slots. */
   #start(): void {
-    const { group, sweep, fill, gate } = this.#core
+    const { group, sweep, fill, gate, dir, clock } = this.#core
     if (gate.isClosed) return
+    dir.spare.start(clock)
     group.oncommit = () => sweep.start()
     fill.start()
     sweep.start()
@@ -100,12 +101,12 @@ export class DiskLife {
   }
 
   async #stop(): Promise<void> {
-    const { gate, ledger, fill, sweep } = this.#core
+    const { gate, ledger, fill, sweep, dir } = this.#core
     this.#stopWatch()
     const idle = gate.close()
     ledger.close()
     await Promise.all([this.#rebuild.stop(), this.#resizer.stop(), this.#scrubber.stop()])
-    await Promise.all([sweep.stop(), fill.stop(), idle])
+    await Promise.all([sweep.stop(), fill.stop(), dir.spare.stop(), idle])
     this.#outbox.tellLosses()
   }
 
@@ -122,6 +123,7 @@ export class DiskLife {
       throw toStoreError(error)
     } finally {
       await this.#closeFiles()
+      await this.#core.dir.spare.topUp()
     }
   }
 

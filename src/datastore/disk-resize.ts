@@ -38,6 +38,8 @@ const RETRY_MS = 100
 const MAX_QUEUED = 2048
 /** A sweep that was under way ends without having made the new filter; the next one does. */
 const SWEEP_TRIES = 3
+/** Free room on the disk that moving blocks wants, in spare rooms: the index may have to be opened again. */
+const ROOM_SPARES = 2
 /** Slot numbers are u32. */
 const MAX_SLOTS = 2 ** 32
 
@@ -109,13 +111,15 @@ export class Resizer {
 
   /** The quota is recorded before it is used: the next open must not cut what was filled since. */
   async #grow(quotaBytes: number, plan: DiskPlan): Promise<void> {
-    const { dir, table, space, index, fill } = this.#core
+    const { dir, table, space, index, fill, clock } = this.#core
     await space.measure()
     if (quotaBytes > this.#core.quotaBytes) {
       await checkSpace(dir.folder, Math.max(0, quotaBytes - space.usedBytes))
     }
     await dir.saveStoreBytes(quotaBytes)
     await dir.index.setLimits(limitsOf(plan))
+    dir.spare.bytes = plan.spareBytes
+    dir.spare.start(clock)
     this.#core.quotaBytes = quotaBytes
     if (plan.slots === table.capacity) return
     table.setCapacity(plan.slots)
@@ -130,20 +134,42 @@ export class Resizer {
     plan: DiskPlan,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { table, fill, ledger } = this.#core
+    const { table, fill, ledger, dir, clock } = this.#core
     checkOutbox(this.#core, plan)
     ledger.capacityBlocks = plan.outboxBlocks
     try {
       // an append under way ends first; from now on nothing new comes above the limit
       await fill.exclusively(async () => table.setLimit(plan.slots))
+      await this.#makeRoom(plan)
       await this.#evictDown(plan, signal)
       applyShares(this.#core)
       await this.#empty(signal)
       await this.#cut(plan.slots)
     } finally {
       if (table.capacity > plan.slots) this.#giveUp()
+      dir.spare.start(clock)
     }
     await this.#settleDown(quotaBytes, plan)
+  }
+
+  /**
+   * On a full disk nothing can be moved before there is room: as many blocks as that takes are given up at
+   * the very end of the slab, down to the first one that an insert needs, and the spare room is used.
+   */
+  async #makeRoom({ slots }: DiskPlan): Promise<void> {
+    const { table, areas, slab, fill, space, dir } = this.#core
+    const wantedBytes = ROOM_SPARES * dir.plan.spareBytes
+    const free = await space.freeBytes().catch(() => Infinity)
+    if (free >= wantedBytes) return
+    await fill.exclusively(async () => {
+      const count = Math.ceil((wantedBytes - free) / BLOCK_BYTES)
+      const end = table.endOfKept(Math.max(slots, slab.slots - count))
+      if (end >= slab.slots) return
+      for (let slot = end; slot < slab.slots; slot++) areas.evictSlot(slot, 'resize')
+      table.retreat(end)
+      await slab.truncate(end)
+    })
+    if ((await space.freeBytes().catch(() => Infinity)) < wantedBytes) await dir.spare.release()
   }
 
   /** The store is of the old size again. */
@@ -290,8 +316,10 @@ export class Resizer {
 
   /** The slab is cut: now the rest of the directory is made as small as the new quota wants it. */
   async #settleDown(quotaBytes: number, plan: DiskPlan): Promise<void> {
-    const { dir, group, index, sweep, fill, space } = this.#core
+    const { dir, group, index, sweep, fill, space, clock } = this.#core
     this.#core.quotaBytes = quotaBytes
+    dir.spare.bytes = plan.spareBytes
+    dir.spare.start(clock)
     applyShares(this.#core)
     await dir.saveStoreBytes(quotaBytes)
     index.resize(plan.slots)

@@ -17,8 +17,8 @@ export function statusOf(core: DiskCore): StoreStatus {
   }
 }
 
-function conditionOf({ isRebuilt, condition, fill }: DiskCore): StoreCondition {
+function conditionOf({ isRebuilt, condition, fill, dir }: DiskCore): StoreCondition {
   if (condition.current !== 'ok') return condition.current
-  if (fill.isDiskFull) return 'disk-full'
+  if (fill.isDiskFull || dir.spare.isShort) return 'disk-full'
   return isRebuilt ? 'ok' : 'rebuilding'
 }

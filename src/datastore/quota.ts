@@ -29,6 +29,8 @@ export interface DiskPlan extends Shares {
   /** Bytes set aside for the index directory, and within them for its manifest. */
   readonly indexBytes: number
   readonly manifestBytes: number
+  /** Kept for opening the index on a disk that is full (`SpareRoom`). */
+  readonly spareBytes: number
 }
 
 /** 70 % store, 30 % cache, of which the outbox takes at most half. */
@@ -54,6 +56,8 @@ const BYTES_PER_SLOT = BLOCK_BYTES + INDEX_BYTES_PER_SLOT + STATE_BYTES_PER_SLOT
 const INDEX_FIXED_BYTES = { small: 20 * MIB, large: 48 * MIB }
 /** RocksDB takes space for its manifest in steps of this size; one is enough for 19,000 flushes. */
 const MANIFEST_BYTES = 4 * MIB
+/** Opening the index: a manifest, the tables of two logs of a write buffer's size, and 1 MiB. */
+const SPARE_BYTES = { small: 7 * MIB, large: 13 * MIB }
 /** `store.key`, other small files of the node, directories. */
 const OTHER_BYTES = 4 * MIB
 
@@ -61,12 +65,14 @@ const OTHER_BYTES = 4 * MIB
 export function planOf(storeBytes: number): DiskPlan {
   const isLarge = storeBytes >= LARGE_STORE_BYTES
   const fixed = isLarge ? INDEX_FIXED_BYTES.large : INDEX_FIXED_BYTES.small
+  const spareBytes = isLarge ? SPARE_BYTES.large : SPARE_BYTES.small
   const room = Math.max(0, storeBytes - fixed - STATE_FIXED_BYTES - OTHER_BYTES)
   const shares = sharesOf(Math.floor(room / BYTES_PER_SLOT))
   return {
     ...shares,
     writeBufferBytes: isLarge ? 4 * MIB : MIB,
-    indexBytes: fixed + shares.slots * INDEX_BYTES_PER_SLOT,
+    indexBytes: fixed - spareBytes + shares.slots * INDEX_BYTES_PER_SLOT,
+    spareBytes,
     manifestBytes: MANIFEST_BYTES,
   }
 }

@@ -55,8 +55,8 @@ export interface IndexOptions extends IndexLimits {
 
 /** Writes and flushes between two looks at the directory: 16 x 256 entries are 0.7 MiB. */
 const LOOK_EVERY = 16
-/** Free bytes wanted for opening again: a manifest, the tables of the logs, another log. */
-const OPEN_BYTES = 8 * 1024 * 1024
+/** Free bytes wanted for opening again beside the tables of two logs: `DiskPlan.spareBytes` in all. */
+const OPEN_BYTES = 5 * 1024 * 1024
 const PROBE_BYTES = 64 * 1024
 /** After many tries in vain only every 32nd write tries again: reads wait about a second for it. */
 const RARELY = 32
@@ -199,7 +199,7 @@ class RocksIndex implements ResizableIndex {
     const fault = this.#fault
     const isDamaged = isDamage(fault) && this.#handle.isOpen
     const copyBytes = isDamaged ? sumOf(await fileSizes(this.#path)) : 0
-    await this.#probe(OPEN_BYTES + 4 * this.#options.writeBufferBytes + copyBytes)
+    await this.#probe(OPEN_BYTES + 2 * this.#options.writeBufferBytes + copyBytes)
     const tries = ++this.#mends
     const isDue = (tries & (tries - 1)) === 0 || tries % RARELY === 0
     if (!isDue || (isDamaged && this.#salvages === MAX_SALVAGES)) throw fault

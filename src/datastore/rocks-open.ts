@@ -34,7 +34,9 @@ export async function openDatabase(path: string, writeBufferBytes: number): Prom
   try {
     await db.ready()
   } catch (error) {
-    throw openError(error)
+    const known = openError(error)
+    if (known.code !== 'E_STORE_LOCKED') await removeLogs(path, LOG) // then they are somebody else's
+    throw known
   }
   await removeLogs(path)
   await cutLogs(path)

@@ -320,6 +320,22 @@ export class SlotTable {
     return first < this.#extent ? first : undefined
   }
 
+  /** Of the slots from `from` on, the end of those that must not be cut off: pinned, held or in limbo. */
+  endOfKept(from: number): number {
+    let end = Math.min(from, this.#extent)
+    for (const slots of [this.#held.keys(), this.#limbo, this.#leaving]) {
+      for (const slot of slots) end = Math.max(end, slot + 1)
+    }
+    for (let slot = this.#extent - 1; slot >= end; slot--) if (this.isPinned(slot)) return slot + 1
+    return end
+  }
+
+  /** The slab has been cut to `extent` slots, of which those beyond were in no use. */
+  retreat(extent: number): void {
+    for (let slot = extent; slot < this.#extent; slot++) this.#unsetFree(slot)
+    this.#extent = Math.min(this.#extent, extent)
+  }
+
   /**
    * Room for `capacity` slots; where that is fewer, `firstAboveLimit` must have been undefined. Until the
    * arrays of before are collected they are there twice: 6.1 bytes for each slot of before.

@@ -85,6 +85,9 @@ test('data directory: a quota that cannot be is refused before anything is made'
     code: 'E_STORE_FULL',
     message: /smaller --store-size/,
   })
+  const deep = join(path, 'not/there')
+  await assert.rejects(openAt(deep, { storeBytes: 2 ** 52 }), hasCode('E_STORE_FULL'))
+  assert.deepEqual(await readdir(path), [], 'nothing is made for it')
   assert.deepEqual(await openAndClose(path), [])
 })
 
