@@ -112,7 +112,8 @@ describe('memory network', () => {
     assert.equal(new Set(found).size, 8, `SEED=${seed}`)
     await clock.runFor(600_000)
     assert.equal(found.length, 8 * 21)
-    assert.equal(new Set(found).size, 39, `SEED=${seed}`)
+    // of 39, each is missed by all 21 draws once in a hundred networks
+    assert.ok(new Set(found).size > 30, `SEED=${seed}`)
   })
 
   it('finds those with a topic in common', async () => {
