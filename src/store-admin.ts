@@ -38,7 +38,7 @@ const NAMES: ReadonlySet<string> = new Set([
   RESERVE_FILE,
   STATE_FILE,
   INDEX_FOLDER,
-  `${INDEX_FOLDER}.mended`,
+  ...SALVAGE_ENDINGS.map((ending) => INDEX_FOLDER + ending),
   ...TRACE_FILES,
   KEYRING_KEY,
   KEYRING_FILE,

@@ -14,6 +14,7 @@ import { makeFolder } from '../make-folder.ts'
 import type { Logger } from '../runtime.ts'
 import { DiskCondition } from './disk-condition.ts'
 import { checkSpace, formatSize, freeBytes } from './disk-space.ts'
+import { dropDamaged } from './index-salvage.ts'
 import { insertKey } from './keyspace.ts'
 import { leastBytesFor, planOf } from './quota.ts'
 import type { DiskPlan } from './quota.ts'
@@ -25,7 +26,7 @@ import { openSlab } from './slab.ts'
 import type { Slab } from './slab.ts'
 import { SpareRoom } from './spare-room.ts'
 import { STATE_FILE } from './state-file.ts'
-import { inTheWay, isDiskFull, toStoreError } from './store-error.ts'
+import { inTheWay, isDiskFull, toStoreError, unreadableIndex } from './store-error.ts'
 import { FORMAT, HEADER_FILE, damagedHeader, readHeader, writeHeader } from './store-header.ts'
 import type { StoreHeader } from './store-header.ts'
 import { KEY_FILE, checkKeyFile, createKeyFile, loadSecret } from './store-key.ts'
@@ -166,11 +167,17 @@ async function openParts(parts: Parts, found: Found, options: DataDirOptions): P
     const saveStoreBytes = (storeBytes: number): Promise<void> =>
       writeHeader(folder, { storeBytes })
     if (isNew) await saveStoreBytes(parts.storeBytes)
+    await dropReplaced(parts)
     return { ...parts, keys, slab, saveStoreBytes }
   } catch (error) {
     await slab.close()
     throw error
   }
+}
+
+/** An index that was made anew by a process of before has now been opened, and is whose it should be. */
+async function dropReplaced({ folder, condition }: Parts): Promise<void> {
+  if (condition.current === 'ok') await dropDamaged(join(folder, INDEX_FOLDER))
 }
 
 /** Refuses what a user has to look at. Reads only, and may run beside a node that has the directory. */
@@ -287,7 +294,9 @@ async function checkMeta(
 ): Promise<void> {
   const { bytes } = insertKey(keys, 0)
   const [value] = await index.getMany([bytes])
-  const record = value && decodeRecord(keys, bytes, value)
+  const isUnreadable = value === 'unreadable'
+  if (isUnreadable && condition.damages === 0) throw unreadableIndex()
+  const record = isUnreadable ? undefined : value && decodeRecord(keys, bytes, value)
   if (record?.area === 'meta' && record.homes === FORMAT) return
   if (condition.current !== 'ok') throw damagedIndex() // it may well be this very entry
   const advice = 'put back the one that is of this directory, or remove index to start empty'

@@ -25,7 +25,7 @@ import { entryKey, fingerprintOf } from './keyspace.ts'
 import { EMPTY_RECORD } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { SlotTenure } from './slot-table.ts'
-import { isDiskError } from './store-error.ts'
+import { isDiskError, isUnreadableIndex } from './store-error.ts'
 import type {
   Abortable,
   Area,
@@ -162,7 +162,7 @@ export class DiskBlocks implements BlockStore {
       })
     } catch (error) {
       request.signal?.throwIfAborted()
-      if (!isDiskError(error)) throw error
+      if (!isDiskError(error) && !isUnreadableIndex(error)) throw error
       return 'refused' // the condition says why
     }
   }
@@ -175,6 +175,7 @@ export class DiskBlocks implements BlockStore {
       // a signed block waiting in the outbox is nobody's business until it is pushed (threat model)
       const held = await readHeld(this.#core, address, !isSigned)
       signal?.throwIfAborted()
+      if (held === 'unreadable') return 'refused' // it may be here, and newer
       if (held === undefined) return this.#putNew(request, isSigned)
       const result = await (isSigned
         ? this.#putSigned(request, held)
@@ -320,7 +321,7 @@ export class DiskBlocks implements BlockStore {
   async #dropUnreadable(address: Address, tenure: SlotTenure): Promise<void> {
     const { group, areas, meter, table } = this.#core
     const held = await readHeld(this.#core, address, false)
-    if (held === undefined || !isSameTenure(held, tenure)) return
+    if (held === undefined || held === 'unreadable' || !isSameTenure(held, tenure)) return
     if ((await readSlot(this.#core, address, held)) !== 'damaged') return
     if (!table.isCurrent(held, 'area')) return
     meter.verifyFailed()

@@ -11,13 +11,23 @@ export class DiskCondition {
   #current: 'ok' | 'disk-full' | 'disk-failing' = 'ok'
   /** Parts of the index could not be read: no write that goes through changes that. */
   #isDamaged = false
+  #damages = 0
+  /** The index could not be read when that was last tried. */
+  #isUnreadable = false
+  #hasToldUnreadable = false
 
   constructor(logger: Logger) {
     this.#logger = logger
   }
 
   get current(): 'ok' | 'disk-full' | 'disk-failing' {
-    return this.#current === 'ok' && this.#isDamaged ? 'disk-failing' : this.#current
+    const isFailing = this.#isDamaged || this.#isUnreadable
+    return this.#current === 'ok' && isFailing ? 'disk-failing' : this.#current
+  }
+
+  /** How often damage of the index was met: a pass in which that happens has not met every entry. */
+  get damages(): number {
+    return this.#damages
   }
 
   /** A write failed; the log is told once for each change. */
@@ -35,11 +45,26 @@ export class DiskCondition {
     this.#current = 'ok'
     this.#logger.info('store: the disk can be written again')
   }
-  /** An index entry could not be read: what it named is lost. The log is told once. */
+
+  /** Index entries are damaged: what they named is lost. The log is told once. */
   damaged(): void {
+    this.#damages++
     if (this.#isDamaged) return
     this.#isDamaged = true
-    this.#logger.warn('store: parts of the index cannot be read; what they named is lost')
+    this.#logger.warn('store: parts of the index are damaged; what they named is lost')
+  }
+
+  /** The disk refused to read the index, which loses nothing. The log is told once. */
+  unreadable(): void {
+    this.#isUnreadable = true
+    if (this.#hasToldUnreadable) return
+    this.#hasToldUnreadable = true
+    this.#logger.warn('store: the index cannot be read at the moment; the node tries again')
+  }
+
+  /** The index could be read. */
+  readable(): void {
+    this.#isUnreadable = false
   }
 
   /** The index has been made anew. */

@@ -27,7 +27,8 @@ import type { IndexRecord } from './record.ts'
 import type { Slab } from './slab.ts'
 import type { SlotTenure } from './slot-table.ts'
 import type { SpareBuffers } from './spare-buffers.ts'
-import { toStoreError } from './store-error.ts'
+import type { IndexValue } from './sorted-index.ts'
+import { toStoreError, unreadableIndex } from './store-error.ts'
 import type { StoreMeter } from './store-meter.ts'
 
 /** The parts of an open disk store. */
@@ -93,11 +94,25 @@ export type SlotRead = Block | 'damaged' | 'unreadable'
 
 export const HOMES: readonly Home[] = [0, 1, 2]
 
+/** What the index says of a key; `unreadable`: the disk does not tell, so that it may be there. */
+export type RecordRead = IndexRecord | 'unreadable' | undefined
+
+/** Records of `keys`, as `readRecords`. @throws ShoalError E_STORE_IO where one cannot be read. */
+export async function knownRecords(
+  core: DiskCore,
+  keys: readonly IndexKey[],
+): Promise<(IndexRecord | undefined)[]> {
+  return (await readRecords(core, keys)).map((record) => {
+    if (record === 'unreadable') throw unreadableIndex()
+    return record
+  })
+}
+
 /** Records of `keys` as they are now, stale ones included; one trip to the disk at most. */
 export async function readRecords(
   core: DiskCore,
   keys: readonly IndexKey[],
-): Promise<(IndexRecord | undefined)[]> {
+): Promise<RecordRead[]> {
   const queued = keys.map((key) => core.group.peek(key))
   const absent = keys.filter((_, i) => queued[i] === undefined)
   const values = absent.length === 0 ? [] : await readValues(core, absent)
@@ -108,7 +123,7 @@ export async function readRecords(
     const now = core.group.peek(key)
     const known = now === undefined ? queued[i] : now
     if (known !== undefined) return known ?? undefined
-    return value && decodeRecord(core.keys, key.bytes, value)
+    return value === 'unreadable' ? value : value && decodeRecord(core.keys, key.bytes, value)
   })
 }
 
@@ -121,7 +136,8 @@ async function readCurrent(core: DiskCore, keys: readonly IndexKey[]): Promise<C
     const { moves } = core.table
     const all = await readRecords(core, keys)
     const holding = all.map((record) => {
-      return record !== undefined && isHolding(core, record) ? record : undefined
+      if (record === undefined || record === 'unreadable') return undefined
+      return isHolding(core, record) ? record : undefined
     })
     const isStale = holding.some((record, i) => record === undefined && all[i] !== undefined)
     if (!isStale || core.table.moves === moves) return { all, holding }
@@ -130,7 +146,7 @@ async function readCurrent(core: DiskCore, keys: readonly IndexKey[]): Promise<C
 
 interface CurrentRecords {
   /** Stale ones included. */
-  readonly all: readonly (IndexRecord | undefined)[]
+  readonly all: readonly RecordRead[]
   readonly holding: readonly (IndexRecord | undefined)[]
 }
 
@@ -142,7 +158,7 @@ export function isHolding(core: DiskCore, record: IndexRecord): boolean {
 async function readValues(
   { index }: DiskCore,
   keys: readonly IndexKey[],
-): Promise<readonly (Uint8Array | undefined)[]> {
+): Promise<readonly IndexValue[]> {
   try {
     return await index.getMany(keys.map((key) => key.bytes))
   } catch (error) {
@@ -163,7 +179,7 @@ export function isCurrent({ isRebuilt, table }: DiskCore, record: IndexRecord): 
 }
 
 /**
- * Entries of `address` in store and cache that may be read, the best first: for content the first that is
+ * Entries of `address` in store and cache that may be read, and that can be, the best first: for content the first that is
  * found, since what is here is mostly found at the first home, and of what is not the index knows in memory.
  */
 export async function findEntries(
@@ -182,18 +198,21 @@ export async function findEntries(
 }
 
 /**
- * All entries of `address`; with `shared`, its slot in the outbox too. For callers that have the lock of the
+ * All entries of `address`; with `shared`, its slot in the outbox too. `unreadable`: there may be others than
+ * can be read, so that nothing may be decided by them. For callers that have the lock of the
  * address: what they get changes by eviction alone, so they ask `isStillHeld` in the turn they act in.
  */
 export async function readHeld(
   core: DiskCore,
   address: Address,
   shared: boolean,
-): Promise<Held | undefined> {
+): Promise<Held | 'unreadable' | undefined> {
   const keys: IndexKey[] = HOMES.map((home) => entryKey(core.keys, address, home))
   const holder = shared ? core.ledger.holder(address) : undefined
   if (holder !== undefined) keys.push(outboxKey(core.keys, holder, address))
   const { all, holding } = await readCurrent(core, keys)
+  const records = all.filter((record) => record !== 'unreadable')
+  if (records.length < all.length) return 'unreadable'
   const found = HOMES.flatMap((home): FoundEntry[] => {
     const [key, record] = [keys[home], holding[home]]
     return key === undefined || record === undefined ? [] : [{ key, record }]
@@ -205,7 +224,7 @@ export async function readHeld(
   const { slot, generation, checksum, nonce, tag, sequence } = best
   const homes = HOMES.map((home) => entries.find(({ record }) => record.homes === home))
   const left = HOMES.flatMap((home): IndexKey[] => {
-    const [key, record] = [keys[home], all[home]]
+    const [key, record] = [keys[home], records[home]]
     const isLeft = record !== undefined && homes[home] === undefined && isSameTenure(record, best)
     return key !== undefined && isLeft ? [key] : []
   })

@@ -5,7 +5,7 @@
  */
 import { BLOCK_BYTES } from '../keys/block.ts'
 import type { Address, Block } from '../keys/block.ts'
-import { HOMES, isBlock, isHolding, isSameTenure, readRecords, readSlot } from './disk-core.ts'
+import { HOMES, isBlock, isHolding, isSameTenure, knownRecords, readSlot } from './disk-core.ts'
 import type { DiskCore, FoundEntry, SlotContent } from './disk-core.ts'
 import { writeSlot } from './disk-write.ts'
 import { entryKey, outboxKey } from './keyspace.ts'
@@ -18,14 +18,17 @@ interface MendRequest {
   readonly signal?: AbortSignal | undefined
 }
 
-/** All entries of a content block, in areas and outbox, stale ones included. With the lock of the address. */
+/**
+ * All entries of a content block, in areas and outbox, stale ones included. With the lock of the address.
+ * @throws ShoalError E_STORE_IO where one cannot be read.
+ */
 export async function readEntries(core: DiskCore, address: Address): Promise<FoundEntry[]> {
   const { keys, ledger } = core
   const all: IndexKey[] = [
     ...HOMES.map((home) => entryKey(keys, address, home)),
     ...ledger.holders(address).map((insertId) => outboxKey(keys, insertId, address)),
   ]
-  const records = await readRecords(core, all)
+  const records = await knownRecords(core, all)
   return all.flatMap((key, i): FoundEntry[] => {
     const record = records[i]
     return record === undefined ? [] : [{ key, record }]

@@ -10,6 +10,7 @@ import type { IndexKey } from './keyspace.ts'
 import { EMPTY_RECORD, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { Index } from './sorted-index.ts'
+import { unreadableIndex } from './store-error.ts'
 import { FORMAT } from './store-header.ts'
 
 /** Insert numbers set aside by one write: a crash skips at most this many. */
@@ -19,13 +20,17 @@ const FEW_NUMBERS = 16
 /** Insert numbers begin at 1. */
 const META_ID = 0
 
-/** What the meta entry says; an index without a readable one has used no numbers. */
+/**
+ * What the meta entry says; an index without one that opens has used no numbers. @throws ShoalError
+ * E_STORE_IO where the disk does not tell.
+ */
 export async function readMeta(
   index: Pick<Index, 'getMany'>,
   keys: SealKeys,
 ): Promise<{ readonly nextInsertId: number; readonly epoch: Uint8Array | undefined }> {
   const { bytes } = insertKey(keys, META_ID)
   const [value] = await index.getMany([bytes])
+  if (value === 'unreadable') throw unreadableIndex()
   const record = value && decodeRecord(keys, bytes, value)
   if (record?.area !== 'meta') return { nextInsertId: 1, epoch: undefined }
   const epoch = record.name.some((byte) => byte !== 0) ? record.name : undefined
@@ -65,7 +70,12 @@ export class DiskMeta {
 
   /** Queues an entry to which no saved state belongs. */
   disown(): void {
-    this.#group.put(this.key, this.#record(this.#setAside, EMPTY_RECORD.name))
+    this.#group.put(this.key, this.disowned())
+  }
+
+  /** The entry to which no saved state belongs, as memory has it. */
+  disowned(): IndexRecord {
+    return this.#record(this.#setAside, EMPTY_RECORD.name)
   }
 
   /** The entry to which the state saved under `epoch` belongs. */

@@ -9,7 +9,7 @@ import { BLOCK_BYTES } from '../keys/block.ts'
 import type { Address } from '../keys/block.ts'
 import { mapKey } from '../keys/bytes.ts'
 import { ShoalError } from '../errors.ts'
-import { readRecords } from './disk-core.ts'
+import { knownRecords } from './disk-core.ts'
 import type { DiskCore, FoundEntry } from './disk-core.ts'
 import { flipSlot, readEntries } from './disk-mend.ts'
 import type { ChangeWatch } from './group-commit.ts'
@@ -46,7 +46,7 @@ export class Mover {
     }
     const later = this.#core.group.watch()
     try {
-      const [record] = await readRecords(this.#core, [key])
+      const [record] = await knownRecords(this.#core, [key])
       if (record !== undefined) await this.#settle({ key, record }, later)
     } finally {
       later.stop()

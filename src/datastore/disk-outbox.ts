@@ -7,21 +7,27 @@ import { ShoalError } from '../errors.ts'
 import { sequenceOf, signedAddress, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
-import type { DiskCore, SlotContent } from './disk-core.ts'
-import { isBlock, isStillHeld, readHeld, readRecords, readSlot } from './disk-core.ts'
+import type { DiskCore, RecordRead, SlotContent } from './disk-core.ts'
+import { isBlock, isStillHeld, knownRecords, readHeld, readRecords, readSlot } from './disk-core.ts'
 import { vouchFor } from './disk-mend.ts'
 import { waitForCommit, withRoomBeside, writeSlot } from './disk-write.ts'
 import { insertKey, outboxKey } from './keyspace.ts'
 import type { IndexKey } from './keyspace.ts'
 import { LossLog } from './loss-log.ts'
 import { maskOf } from './outbox-ledger.ts'
-import { EMPTY_RECORD } from './record.ts'
+import { EMPTY_RECORD, insertRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
-import { isDiskError, toStoreError } from './store-error.ts'
+import { isDiskError, toStoreError, unreadableIndex } from './store-error.ts'
 import type { Abortable, Outbox, OutboxEntry, OutboxInsert } from './store.ts'
 
 type AddRequest = Parameters<Outbox['add']>[0]
 type InsertBlock = Pick<OutboxEntry, 'insertId' | 'address'>
+
+interface UnreadEntry {
+  readonly insertId: number
+  readonly address: Address
+  readonly record: IndexRecord | undefined
+}
 
 export class DiskOutbox implements Outbox {
   readonly #core: DiskCore
@@ -140,7 +146,7 @@ export class DiskOutbox implements Outbox {
       lock.runAlways(mapKey(address), async () => {
         if (!ledger.has(insertId, address)) return
         const key = this.#key(insertId, address)
-        const [record] = await readRecords(this.#core, [key])
+        const [record] = await knownRecords(this.#core, [key])
         const homesLeft = ledger.homeDone(insertId, address, home)
         if (homesLeft === undefined) return
         if (homesLeft.length === 0) this.#drop(entry, record)
@@ -171,32 +177,33 @@ export class DiskOutbox implements Outbox {
 
   /** The newest block that inserts hold; `again`: one could not be read, and its entry was dropped. */
   async #read(address: Address): Promise<Block | undefined | 'again'> {
-    const { ledger, table } = this.#core
+    const { ledger } = this.#core
     const holders = ledger.holders(address)
     const keys = holders.map((insertId) => this.#key(insertId, address))
     const records = await readRecords(this.#core, keys)
-    const greatest = Math.max(...records.map((record) => record?.sequence ?? -1))
+    const greatest = Math.max(...records.map(sequenceIn))
     let newest: Block | undefined
     for (const [i, insertId] of holders.entries()) {
       const record = records[i]
-      if (record !== undefined && (record.sequence ?? -1) < greatest) continue
+      if (record === 'unreadable') continue
+      if (record !== undefined && sequenceIn(record) < greatest) continue
       const read = record === undefined ? 'damaged' : await readSlot(this.#core, address, record)
-      if (isBlock(read)) {
-        if (greatest < 0) return read // content: they are all the same
-        if (newest === undefined || supersedes(read, newest)) newest = read
-        continue
-      }
-      if (record === undefined || table.isCurrent(record, 'outbox')) {
-        await this.#unread(insertId, address, read)
-      }
-      return 'again'
+      if (!isBlock(read)) return this.#unread({ insertId, address, record }, read)
+      if (greatest < 0) return read // content: they are all the same
+      if (newest === undefined || supersedes(read, newest)) newest = read
     }
+    if (records.includes('unreadable')) throw unreadableError() // it may be the newest
     return newest
   }
 
-  #unread(insertId: number, address: Address, read: 'damaged' | 'unreadable'): Promise<void> {
+  async #unread(
+    { insertId, address, record }: UnreadEntry,
+    read: 'damaged' | 'unreadable',
+  ): Promise<'again'> {
+    if (record !== undefined && !this.#core.table.isCurrent(record, 'outbox')) return 'again'
     if (read === 'unreadable') throw unreadableError()
-    return this.#dropUnreadable(insertId, address)
+    await this.#dropUnreadable(insertId, address)
+    return 'again'
   }
 
   async #add(request: AddRequest): Promise<'added' | 'full'> {
@@ -223,6 +230,7 @@ export class DiskOutbox implements Outbox {
     for (let isMended = false; ;) {
       const held = await readHeld(this.#core, request.address, true)
       request.signal?.throwIfAborted()
+      if (held === 'unreadable') throw unreadableIndex()
       if (held === undefined) return false
       // the index is not enough: after a crash it may name a slot that has been given to another block
       const state = isMended ? 'whole' : await vouchFor(this.#core, request, held)
@@ -300,12 +308,16 @@ export class DiskOutbox implements Outbox {
     })
   }
 
-  /** Ends the index entry of a block that has just left the ledger, and lets its slot go. */
-  #drop(entry: InsertBlock, record: IndexRecord | undefined, isLost = false): void {
+  /**
+   * Ends the index entry of a block that has just left the ledger, and lets its slot go; where the index does
+   * not say which one that is, it stays pinned until a pass over all entries has met nobody who names it.
+   */
+  #drop(entry: InsertBlock, record: RecordRead, isLost = false): void {
     const { table, group, keys, ledger } = this.#core
     const { insertId, address } = entry
     group.finish(this.#key(insertId, address), 'outbox')
-    if (record !== undefined && table.isCurrent(record, 'outbox')) {
+    const isKnown = record !== undefined && record !== 'unreadable'
+    if (isKnown && table.isCurrent(record, 'outbox')) {
       const isShared = record.sequence === undefined && ledger.holder(address) !== undefined
       // until its entry has gone from the disk a crash would bring it back
       if (!isShared) table.unpin(record.slot, 'after-commit')
@@ -322,6 +334,7 @@ export class DiskOutbox implements Outbox {
     const { lock, ledger, meter } = this.#core
     return lock.runAlways(mapKey(address), async () => {
       const [record] = await readRecords(this.#core, [this.#key(insertId, address)])
+      if (record === 'unreadable') return
       const read = record === undefined ? 'damaged' : await readSlot(this.#core, address, record)
       if (read !== 'damaged' || !ledger.has(insertId, address)) return
       this.#losses.add()
@@ -336,14 +349,9 @@ export class DiskOutbox implements Outbox {
   }
 }
 
-/** The entry of a committed insert (spec §11.3). */
-export function insertRecord({
-  insertId,
-  blocks,
-  lostBlocks,
-}: Pick<OutboxInsert, 'insertId' | 'blocks' | 'lostBlocks'>): IndexRecord {
-  const counts = { insertId, ordinal: blocks, slot: lostBlocks }
-  return { ...EMPTY_RECORD, ...counts, area: 'insert', homes: 1 }
+/** -1: it has none, or there is none. */
+function sequenceIn(record: RecordRead): number {
+  return record === undefined || record === 'unreadable' ? -1 : (record.sequence ?? -1)
 }
 
 /** The entry stays: the disk may answer again later. */

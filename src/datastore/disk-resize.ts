@@ -9,7 +9,7 @@ import { setImmediate } from 'node:timers/promises'
 
 import { ShoalError } from '../errors.ts'
 import { BLOCK_BYTES } from '../keys/block.ts'
-import { readRecords } from './disk-core.ts'
+import { knownRecords } from './disk-core.ts'
 import type { DiskCore } from './disk-core.ts'
 import { Mover } from './disk-move.ts'
 import { checkSpace } from './disk-space.ts'
@@ -290,7 +290,7 @@ export class Resizer {
     const slots = new Set<number>()
     let page: IndexKey[] = []
     const read = async (): Promise<void> => {
-      for (const record of await readRecords(this.#core, page)) {
+      for (const record of await knownRecords(this.#core, page)) {
         if (record !== undefined && table.isCurrent(record, 'outbox')) slots.add(record.slot)
       }
       page = []

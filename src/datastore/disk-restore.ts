@@ -11,10 +11,9 @@ import type { Address, Home } from '../keys/block.ts'
 import { readUint48 } from '../keys/bytes.ts'
 import type { DiskCore } from './disk-core.ts'
 import { indexPages } from './index-pages.ts'
-import { insertRecord } from './disk-outbox.ts'
 import { bucketOf, fingerprintOf, foundKey, insertKey } from './keyspace.ts'
 import { LossLog } from './loss-log.ts'
-import { addressIn, decodeRecord } from './record.ts'
+import { addressIn, decodeRecord, insertRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { IndexEntry } from './sorted-index.ts'
 import { WaitingEntries } from './waiting-entries.ts'
@@ -177,7 +176,7 @@ export class Rebuild {
   }
 
   async #finish(): Promise<void> {
-    const { areas, index, ledger, table, group, keys } = this.#core
+    const { areas, condition, index, ledger, table, group, keys } = this.#core
     const waiting = new WaitingEntries()
     const pending = new Set<number>()
     for (const entry of this.#outbox.inOrder()) {
@@ -202,7 +201,7 @@ export class Rebuild {
       ledger.restore(name as Address, { insertId, ordinal, homes })
     }
     areas.restored('from-index')
-    index.trust()
+    if (condition.damages === 0) index.trust() // else a sweep asks again
   }
 
   /** False: an insert that was not committed, of which nobody was told, or another block has the slot. */

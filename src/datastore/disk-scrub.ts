@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib'
 
 import { ShoalError } from '../errors.ts'
 import { readRecords } from './disk-core.ts'
-import type { DiskCore, FoundEntry } from './disk-core.ts'
+import type { DiskCore, FoundEntry, RecordRead } from './disk-core.ts'
 import type { ChangeWatch } from './group-commit.ts'
 import { PAGE_ENTRIES } from './index-pages.ts'
 import { foundKey } from './keyspace.ts'
@@ -175,7 +175,7 @@ export class Scrubber {
     const isWhole = await this.#isWhole(record)
     if (isWhole !== false) return isWhole === true ? 'whole' : 'skipped'
     const [now] = await readRecords(this.#core, [key])
-    const isSame = now !== undefined && now.slot === record.slot && this.#isCurrent(now)
+    const isSame = namesSlot(now, record.slot) && this.#isCurrent(now)
     if (!isSame || watch.has(key.id)) return 'skipped'
     const isWholeNow = await this.#isWhole(now)
     if (isWholeNow !== false) return isWholeNow === true ? 'whole' : 'skipped'
@@ -217,4 +217,8 @@ export class Scrubber {
     group.delete(key)
     return 'freed'
   }
+}
+
+function namesSlot(read: RecordRead, slot: number): read is IndexRecord {
+  return read !== undefined && read !== 'unreadable' && read.slot === slot
 }

@@ -22,8 +22,11 @@ import { FilteredIndex } from './filtered-index.ts'
 import { Gate } from './gate.ts'
 import { GroupCommit } from './group-commit.ts'
 import { KeyedLock } from './keyed-lock.ts'
+import { insertKey } from './keyspace.ts'
 import { OutboxLedger } from './outbox-ledger.ts'
 import type { Shares } from './quota.ts'
+import { encodeRecord, insertRecord } from './record.ts'
+import type { IndexChange } from './sorted-index.ts'
 import { SpareBuffers } from './spare-buffers.ts'
 import { dropState, loadState } from './state-file.ts'
 import { toStoreError } from './store-error.ts'
@@ -93,6 +96,7 @@ export async function createDiskStore(
   let core: DiskCore | undefined
   try {
     const { nextInsertId, epoch } = await readMeta(dir.index, dir.keys)
+    dir.index.keepAlways(() => (core === undefined ? [] : entriesKept(core)))
     const make = (): DiskCore => createCore(dir, shares, { ...runtime, nextInsertId })
     core = make()
     const slots = Math.min(dir.slab.slots, shares.slots)
@@ -112,6 +116,22 @@ export async function createDiskStore(
     await closeFiles(dir)
     throw toStoreError(error)
   }
+}
+
+/**
+ * What an index that is made anew must have: whose it is, and which inserts were committed. The damaged one
+ * may have lost just that.
+ */
+function entriesKept({ keys, meta, ledger }: DiskCore): IndexChange[] {
+  const committed = [...ledger.inserts()].filter((insert) => insert.committed)
+  return [
+    { key: meta.key.bytes, value: encodeRecord(keys, meta.key, meta.disowned()) },
+    ...committed.map(({ insertId, blocks, lost }): IndexChange => {
+      const key = insertKey(keys, insertId)
+      const record = insertRecord({ insertId, blocks, lostBlocks: lost })
+      return { key: key.bytes, value: encodeRecord(keys, key, record) }
+    }),
+  ]
 }
 
 function createCore(

@@ -78,13 +78,14 @@ async function* entriesOf(
   }
 }
 
-/** Those of the entries that name another slot by now. The others were evicted. */
+/** Those of the entries that name another slot by now. The others were evicted, or cannot be read. */
 async function readMoved(core: DiskCore, stale: readonly FoundEntry[]): Promise<Met[]> {
   const keys = stale.map(({ key }) => key)
   const records = await core.gate.run(undefined, () => readRecords(core, keys))
   return stale.flatMap(({ key, record: before }, i): Met[] => {
     const record = records[i]
-    return record === undefined || isSameTenure(record, before) ? [] : [{ key, record }]
+    if (record === undefined || record === 'unreadable') return []
+    return isSameTenure(record, before) ? [] : [{ key, record }]
   })
 }
 

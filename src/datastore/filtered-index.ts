@@ -4,7 +4,7 @@
  * @module
  */
 import { KeyFilter } from './key-filter.ts'
-import type { Index, IndexBounds, IndexChange, IndexEntry } from './sorted-index.ts'
+import type { Index, IndexBounds, IndexChange, IndexEntry, IndexValue } from './sorted-index.ts'
 
 export class FilteredIndex implements Index {
   readonly #inner: Index
@@ -56,7 +56,7 @@ export class FilteredIndex implements Index {
     this.#filter = new KeyFilter(slots)
   }
 
-  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+  async getMany(keys: readonly Uint8Array[]): Promise<readonly IndexValue[]> {
     if (!this.#isTrusted) return this.#inner.getMany(keys)
     const likely = keys.filter((key) => this.#filter.mayHave(key))
     if (likely.length === 0) return keys.map(() => undefined)

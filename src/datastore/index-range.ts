@@ -13,7 +13,7 @@ const STEP = 2n ** 46n
 
 /**
  * The first `limit` entries within `bounds` that can be read, in order. `onunreadable` hears of each
- * failure; holds no snapshot afterwards.
+ * failure, and throws where there is to be no reading on; holds no snapshot afterwards.
  */
 export async function readRange(
   db: Database,
@@ -29,7 +29,7 @@ export async function readRange(
     if (page === undefined && size > 1) {
       size = wanted >> 1 || 1 // a page fails as a whole: nearer and nearer to what cannot be read
     } else if (page === undefined) {
-      next = await boundsBehind(db, next)
+      next = await boundsBehind(db, next, onunreadable)
     } else {
       found.push(...page)
       if (page.length < wanted) return found
@@ -63,12 +63,13 @@ async function readPage(db: Database, bounds: IndexBounds, limit: number): Promi
 }
 
 /** The bounds from where the index can be read again; undefined: nowhere within them. */
-async function boundsBehind(db: Database, bounds: IndexBounds): Promise<IndexBounds | undefined> {
-  const canRead = (from: bigint): Promise<boolean> =>
-    readPage(db, { gte: keyAt(from) }, 1).then(
-      () => true,
-      () => false,
-    )
+async function boundsBehind(
+  db: Database,
+  bounds: IndexBounds,
+  onunreadable: (error: unknown) => void,
+): Promise<IndexBounds | undefined> {
+  const canRead = async (from: bigint): Promise<boolean> =>
+    (await tryPage(db, { gte: keyAt(from) }, 1, onunreadable)) !== undefined
   let bad = placeOf(bounds.gt ?? bounds.gte)
   let step = STEP
   while (bad + step < KEY_SPACE && !(await canRead(bad + step))) {

@@ -4,12 +4,14 @@
  * @module
  */
 
+import type { IndexValue } from './sorted-index.ts'
+
 /** Trips at once: one is being answered while the next one is under way. */
 const MAX_TRIPS = 2
 /** Keys of one trip: more would keep the first of them waiting for the last. */
 const MAX_KEYS = 128
 
-type Values = readonly (Uint8Array | undefined)[]
+type Values = readonly IndexValue[]
 
 interface Waiting {
   readonly keys: readonly Uint8Array[]

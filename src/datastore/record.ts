@@ -65,6 +65,16 @@ export const EMPTY_RECORD: IndexRecord = {
   tag: EMPTY_TAG,
 }
 
+/** The entry that says of an insert that it was committed, with so many blocks, of which some were lost (spec §11.3). */
+export function insertRecord(insert: {
+  readonly insertId: number
+  readonly blocks: number
+  readonly lostBlocks: number
+}): IndexRecord {
+  const { insertId, blocks, lostBlocks } = insert
+  return { ...EMPTY_RECORD, area: 'insert', homes: 1, insertId, ordinal: blocks, slot: lostBlocks }
+}
+
 /** An entry that waits for nothing any more; whoever reads it finds none. */
 export function doneRecord(area: 'outbox' | 'insert'): IndexRecord {
   return { ...EMPTY_RECORD, area }

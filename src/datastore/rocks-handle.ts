@@ -19,6 +19,7 @@ export class RocksHandle {
   #calls = 0
   #onidle: (() => void) | undefined
   #swapping: Promise<void> | undefined
+  #isClosed = false
 
   private constructor(open: () => Promise<Database>, db: Database) {
     this.#open = open
@@ -33,10 +34,9 @@ export class RocksHandle {
     return this.#db !== undefined
   }
 
-  /** Whether it can be used, once it is not being opened anew. */
-  async isUsable(): Promise<boolean> {
-    while (this.#swapping !== undefined) await this.#swapping.catch(() => {})
-    return this.isOpen
+  /** Settles when it is not being opened anew any more; undefined: it is not. */
+  get swapping(): Promise<void> | undefined {
+    return this.#swapping
   }
 
   /** @throws ShoalError E_STORE_IO while it cannot be opened again. */
@@ -54,22 +54,30 @@ export class RocksHandle {
     }
   }
 
-  /** Waits for calls under way, closes, runs `between`, and opens; at the same time only once. */
+  /**
+   * Waits for calls under way, closes, runs `between`, and opens, whatever `between` says; one after the
+   * other.
+   */
   reopen(between?: () => Promise<unknown>): Promise<void> {
-    this.#swapping ??= this.#swap(between).finally(() => {
-      this.#swapping = undefined
+    const run = (): Promise<void> => this.#swap(between)
+    const swapping = (this.#swapping?.then(run, run) ?? run()).finally(() => {
+      if (this.#swapping === swapping) this.#swapping = undefined
     })
-    return this.#swapping
+    this.#swapping = swapping
+    return swapping
   }
 
+  /** For good. */
   async close(): Promise<void> {
-    await this.#swapping?.catch(() => {})
+    this.#isClosed = true
+    while (this.#swapping !== undefined) await this.#swapping.catch(() => {})
     const db = this.#db
     this.#db = undefined
     await db?.close()
   }
 
   async #swap(between: (() => Promise<unknown>) | undefined): Promise<void> {
+    if (this.#isClosed) throw new ShoalError('E_CLOSED', 'the index is closed')
     if (this.#calls > 0) {
       await new Promise<void>((resolve) => {
         this.#onidle = resolve
@@ -79,7 +87,10 @@ export class RocksHandle {
     const db = this.#db
     this.#db = undefined
     await db?.close()
-    await between?.()
-    this.#db = await this.#open()
+    try {
+      await between?.()
+    } finally {
+      this.#db = await this.#open()
+    }
   }
 }

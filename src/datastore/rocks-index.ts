@@ -17,6 +17,8 @@ import type { DiskCondition } from './disk-condition.ts'
 import { freeBytes } from './disk-space.ts'
 import { readRange } from './index-range.ts'
 import {
+  damagedPath,
+  dropDamaged,
   dropSalvage,
   finishSalvage,
   salvageIndex,
@@ -27,8 +29,8 @@ import { ReadQueue } from './read-queue.ts'
 import { RocksHandle } from './rocks-handle.ts'
 import type { Database } from './rocks-handle.ts'
 import { cutLogs, openDatabase } from './rocks-open.ts'
-import type { Index, IndexBounds, IndexChange, IndexEntry } from './sorted-index.ts'
-import { isDamage } from './store-error.ts'
+import type { Index, IndexBounds, IndexChange, IndexEntry, IndexValue } from './sorted-index.ts'
+import { isDamage, toStoreError, unreadableIndex } from './store-error.ts'
 
 export type { Index, IndexBounds, IndexChange, IndexEntry } from './sorted-index.ts'
 
@@ -47,10 +49,12 @@ export interface ResizableIndex extends Index {
    * full compaction.
    */
   setLimits(limits: IndexLimits): Promise<void>
+  /** The entries that it must have, whatever it is made anew of. Before this call no read makes it so. */
+  keepAlways(entries: () => readonly IndexChange[]): void
 }
 
 export interface IndexOptions extends IndexLimits {
-  readonly condition: Pick<DiskCondition, 'damaged' | 'mended'>
+  readonly condition: Pick<DiskCondition, 'damaged' | 'mended' | 'unreadable' | 'readable'>
 }
 
 /** Writes and flushes between two looks at the directory: 16 x 256 entries are 0.7 MiB. */
@@ -104,6 +108,12 @@ class RocksIndex implements ResizableIndex {
   /** Since the last write that went through. */
   #mends = 0
   #salvages = 0
+  /** Whether the index of before may be there still: that of another process, too. */
+  #hasDamaged = true
+  #always: (() => readonly IndexChange[]) | undefined
+  /** Writes and flushes under way: what is copied meanwhile might not have them. */
+  #writes = 0
+  #onwritten: (() => void) | undefined
   #isClosing = false
 
   constructor(handle: RocksHandle, path: string, options: IndexOptions) {
@@ -122,7 +132,11 @@ class RocksIndex implements ResizableIndex {
     await this.write([])
   }
 
-  getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+  keepAlways(entries: () => readonly IndexChange[]): void {
+    this.#always = entries
+  }
+
+  getMany(keys: readonly Uint8Array[]): Promise<readonly IndexValue[]> {
     return this.#reads.get(keys)
   }
 
@@ -131,8 +145,16 @@ class RocksIndex implements ResizableIndex {
   }
 
   range(bounds: IndexBounds, limit: number): Promise<IndexEntry[]> {
-    const onunreadable = (error: unknown): undefined => this.#unreadable(error)
-    return this.#handle.use((db) => readRange(db, bounds, limit, onunreadable))
+    const onunreadable = (error: unknown): void => {
+      this.#unreadable(error)
+      // what the disk refuses now may be there the next time: it must not be taken for absent
+      if (!isDamage(error)) throw unreadableIndex(error)
+    }
+    return this.#handle.use(async (db) => {
+      const page = await readRange(db, bounds, limit, onunreadable)
+      this.#options.condition.readable()
+      return page
+    })
   }
 
   flush(): Promise<void> {
@@ -145,33 +167,71 @@ class RocksIndex implements ResizableIndex {
     await this.#handle.close()
   }
 
-  async #read(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    if (!this.#isClosing && !(await this.#handle.isUsable())) return keys.map(() => undefined)
-    return this.#handle.use(async (db) => {
-      const batch = db.read({ capacity: keys.length, autoDestroy: true })
-      const values = keys.map((key) =>
-        batch.get(key).catch((error: unknown) => this.#unreadable(error)),
-      )
-      batch.tryFlush()
-      return (await Promise.all(values)).map((value) => value ?? undefined)
-    })
+  async #read(keys: readonly Uint8Array[]): Promise<readonly IndexValue[]> {
+    const values = await this.#handle
+      .use((db) => this.#readFrom(db, keys))
+      .catch((error: unknown): IndexValue[] => {
+        if (this.#isClosing) throw error
+        return keys.map(() => this.#unreadable(error))
+      })
+    if (values.includes('unreadable')) this.#mendSoon()
+    else this.#options.condition.readable()
+    return values
   }
 
-  #unreadable(error: unknown): undefined {
-    this.#options.condition.damaged()
-    if (isDamage(error)) this.#fault ??= error
+  #readFrom(db: Database, keys: readonly Uint8Array[]): Promise<IndexValue[]> {
+    const batch = db.read({ capacity: keys.length, autoDestroy: true })
+    const values = keys.map((key) =>
+      batch.get(key).then(
+        (value) => value ?? undefined,
+        (error: unknown) => this.#unreadable(error),
+      ),
+    )
+    batch.tryFlush()
+    return Promise.all(values)
+  }
+
+  #unreadable(error: unknown): 'unreadable' {
+    const { condition } = this.#options
+    if (isDamage(error)) {
+      condition.damaged()
+      this.#fault ??= error
+    } else condition.unreadable()
+    return 'unreadable'
+  }
+
+  /** What cannot be read because the index is at fault makes nobody write, who would mend it. */
+  #mendSoon(): void {
+    const isAtFault = this.#fault !== undefined || !this.#handle.isOpen
+    if (this.#always === undefined || !isAtFault || this.#isWaiting || this.#isClosing) return
+    if (this.#salvages === MAX_SALVAGES && this.#handle.isOpen) return
+    void this.write([]).catch(() => {}) // which is tried again with the next read
   }
 
   async #change(task: (db: Database) => Promise<void>): Promise<void> {
+    // the last look is in the turn in which the write is counted
+    for (let wait = this.#obstacle(); wait !== undefined; wait = this.#obstacle()) await wait
+    this.#writes++
     try {
-      if (this.#fault !== undefined || !this.#handle.isOpen) await this.#mend()
       await this.#look()
       await this.#handle.use(task)
       this.#mends = 0
     } catch (error) {
       this.#fault = error
       throw error
+    } finally {
+      if (--this.#writes === 0) this.#onwritten?.()
     }
+  }
+
+  /** What a write has to wait for; rejects where it cannot be written. */
+  #obstacle(): Promise<void> | undefined {
+    if (this.#isWaiting) return this.#mending ?? this.#handle.swapping?.catch(() => {})
+    return this.#fault === undefined && this.#handle.isOpen ? undefined : this.#mend()
+  }
+
+  get #isWaiting(): boolean {
+    return this.#mending !== undefined || this.#handle.swapping !== undefined
   }
 
   /** Now and then: keeps the directory within what the quota reserves for it. */
@@ -182,7 +242,9 @@ class RocksIndex implements ResizableIndex {
     const sizes = await fileSizes(this.#path)
     let manifest = 0
     for (const [name, bytes] of sizes) if (name.startsWith('MANIFEST')) manifest += bytes
-    const isLarge = sumOf(sizes) > (this.#options.maxBytes * 2) / 3
+    const bytes = sumOf(sizes)
+    await this.#keepWithin(bytes)
+    const isLarge = bytes > (this.#options.maxBytes * 2) / 3
     if (manifest > this.#options.maxManifestBytes) await this.#handle.reopen()
     else if (isLarge) await this.#handle.use((db) => db.compactRange())
   }
@@ -196,13 +258,15 @@ class RocksIndex implements ResizableIndex {
 
   /** Opens the database again, or makes it anew; throws the fault where it is not time for that. */
   async #mendOnce(): Promise<void> {
-    const fault = this.#fault
+    if (this.#isClosing) throw new ShoalError('E_CLOSED', 'the index is closing')
+    const fault = this.#fault ?? unreadableIndex()
     const isDamaged = isDamage(fault) && this.#handle.isOpen
-    const copyBytes = isDamaged ? sumOf(await fileSizes(this.#path)) : 0
+    const copyBytes = isDamaged ? await sizeOf(this.#path) : 0
     await this.#probe(OPEN_BYTES + 2 * this.#options.writeBufferBytes + copyBytes)
     const tries = ++this.#mends
     const isDue = (tries & (tries - 1)) === 0 || tries % RARELY === 0
-    if (!isDue || (isDamaged && this.#salvages === MAX_SALVAGES)) throw fault
+    if (!isDue || (isDamaged && this.#salvages === MAX_SALVAGES))
+      throw fault instanceof Error ? fault : toStoreError(fault)
     if (isDamaged) await this.#salvage()
     else await this.#handle.reopen()
     this.#fault = undefined
@@ -219,17 +283,43 @@ class RocksIndex implements ResizableIndex {
 
   /** While it is copied the index cannot be written, so that the copy is of one moment. */
   async #salvage(): Promise<void> {
-    this.#salvages++
-    const from = {
-      range: (bounds: IndexBounds, limit: number): Promise<IndexEntry[]> => {
-        if (this.#isClosing) throw new ShoalError('E_CLOSED', 'the index is closing')
-        return this.range(bounds, limit)
-      },
+    if (this.#writes > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onwritten = resolve
+      })
+      this.#onwritten = undefined
     }
-    await salvageIndex(from, this.#path, this.#options.writeBufferBytes)
-    await this.#handle.reopen(() => takeSalvaged(this.#path))
-    this.#options.condition.mended()
+    const check = (): void => {
+      if (this.#isClosing) throw new ShoalError('E_CLOSED', 'the index is closing')
+    }
+    const source = {
+      // a disk that refuses to read ends it: the copy would lack what is not lost
+      range: (bounds: IndexBounds, limit: number) => this.range(bounds, limit),
+      always: () => this.#always?.() ?? [],
+      check,
+    }
+    await salvageIndex(source, this.#path, this.#options.writeBufferBytes)
+    await this.#handle.reopen(async () => {
+      await takeSalvaged(this.#path)
+      this.#salvages++
+      this.#hasDamaged = true
+      this.#untilLook = 1
+      this.#options.condition.mended()
+    })
   }
+
+  /** The index of before is kept as long as both have room in what the quota reserves for one. */
+  async #keepWithin(indexBytes: number): Promise<void> {
+    if (!this.#hasDamaged) return
+    const damagedBytes = await sizeOf(damagedPath(this.#path))
+    const isTooMuch = indexBytes + damagedBytes > (this.#options.maxBytes * 2) / 3
+    if (isTooMuch) await dropDamaged(this.#path)
+    this.#hasDamaged = damagedBytes > 0 && !isTooMuch
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return sumOf(await fileSizes(path))
 }
 
 /** Bytes that each file of the folder takes on the disk, by name. */

@@ -20,13 +20,19 @@ export interface IndexBounds {
   readonly lte?: Uint8Array
 }
 
-/** What cannot be read is absent; the condition of the disk then says so. */
+/** What a key has; undefined: nothing; `unreadable`: that cannot be told now, so nothing follows from it. */
+export type IndexValue = Uint8Array | 'unreadable' | undefined
+
+/** The condition of the disk says so where something cannot be read. */
 export interface Index {
   /** The values of `keys`, in one trip. */
-  getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>
+  getMany(keys: readonly Uint8Array[]): Promise<readonly IndexValue[]>
   /** All or nothing; survives the end of the process, and with `flush` a power cut. */
   write(changes: readonly IndexChange[]): Promise<void>
-  /** The first `limit` entries within `bounds`, in order. Holds no snapshot afterwards. */
+  /**
+   * The first `limit` entries within `bounds`, in order, without those that are damaged. Rejects where the
+   * disk refuses to read. Holds no snapshot afterwards.
+   */
   range(bounds: IndexBounds, limit: number): Promise<IndexEntry[]>
   flush(): Promise<void>
   close(): Promise<void>

@@ -5,8 +5,11 @@
 import { ShoalError, isShoalError } from '../errors.ts'
 
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'E_STORE_FULL'])
-/** How RocksDB says that a file is not what it wrote, or that it cannot be read; it has no code for it. */
-const DAMAGE = /corrupt|mismatch|magic number|truncated|bad block|while pread|while reading/i
+/** How RocksDB says that a file is not what it wrote: it has the code EIO for everything. */
+const DAMAGE = /corrupt|mismatch|magic number|truncated|bad block/i
+/** And how, before it names the file, that the system refused something: the next time it may not. */
+const REFUSED = /^[^/\\]*\bwhile /i
+const UNREADABLE = 'the index cannot be read at the moment'
 
 /** Memory for so many slots is refused, and by which words. */
 const NO_MEMORY = /array buffer allocation|invalid (?:typed )?array (?:buffer )?length/i
@@ -42,7 +45,22 @@ export function isDiskFull(error: unknown): boolean {
   return error.message.includes('No space left') || isDiskFull(error.cause)
 }
 
-/** Whether the index itself is at fault: it then stays so, whatever is tried again. */
+/**
+ * Whether the files of the index are at fault: they then stay so, whatever is tried again. A read that the
+ * system refuses says nothing of them.
+ */
 export function isDamage(error: unknown): boolean {
-  return error instanceof Error && (DAMAGE.test(error.message) || isDamage(error.cause))
+  if (!(error instanceof Error)) return false
+  const isOfFile = DAMAGE.test(error.message) && !REFUSED.test(error.message)
+  return isOfFile || isDamage(error.cause)
+}
+
+/** What the index says where it cannot be asked: nothing follows from that, and later it may answer. */
+export function unreadableIndex(cause?: unknown): ShoalError {
+  return new ShoalError('E_STORE_IO', UNREADABLE, { cause })
+}
+
+/** Whether `unreadableIndex` made it. */
+export function isUnreadableIndex(error: unknown): boolean {
+  return isShoalError(error) && error.message === UNREADABLE
 }

@@ -83,6 +83,7 @@ async function claimAgain(path: string, insertId: number, number: number): Promi
   const key = outboxKey(keys, insertId, held)
   const index = await openIndex(path)
   const [value] = await index.getMany([key.bytes])
+  assert.ok(value !== 'unreadable')
   const record = value && decodeRecord(keys, key.bytes, value)
   assert.ok(record !== undefined)
   const later = { generation: (record.generation + 1) & 255, ordinal: record.ordinal + 1 }
