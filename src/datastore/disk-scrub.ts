@@ -11,6 +11,7 @@ import type { DiskCore, FoundEntry, RecordRead } from './disk-core.ts'
 import type { ChangeWatch } from './group-commit.ts'
 import { PAGE_ENTRIES } from './index-pages.ts'
 import { foundKey } from './keyspace.ts'
+import { PinAudit } from './pin-audit.ts'
 import { addressIn, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { IndexBounds, IndexEntry } from './sorted-index.ts'
@@ -84,19 +85,27 @@ export class Scrubber {
   }: Abortable & {
     readonly onprogress?: (checked: number, of: number) => void
   }): Promise<CheckResult> {
-    const { rebuilt, table, ledger, group } = this.#core
+    const { rebuilt, table, ledger, group, condition } = this.#core
     await rebuilt
     await group.commit().catch(() => {}) // a disk that cannot be written can be checked
     const result = { checked: 0, freed: 0 }
-    for (let bounds: IndexBounds | undefined = {}; bounds !== undefined;) {
+    const damagesBefore = condition.damages
+    const audit = new PinAudit(this.#core)
+    const onverdict = (verdict: Verdict): void => {
       signal?.throwIfAborted()
-      bounds = await this.#page(bounds, PAGE_ENTRIES, (verdict) => {
+      result.checked++
+      if (verdict === 'freed') result.freed++
+    }
+    try {
+      for (let bounds: IndexBounds | undefined = {}; bounds !== undefined;) {
         signal?.throwIfAborted()
-        result.checked++
-        if (verdict === 'freed') result.freed++
-      })
-      const of = table.entries + ledger.pendingBlocks + result.freed
-      onprogress?.(result.checked, Math.max(of, result.checked))
+        bounds = await this.#page(bounds, PAGE_ENTRIES, onverdict, audit)
+        const of = table.entries + ledger.pendingBlocks + result.freed
+        onprogress?.(result.checked, Math.max(of, result.checked))
+      }
+      if (condition.damages === damagesBefore) audit.finish()
+    } finally {
+      audit.stop()
     }
     this.#counters.rounds++
     return result
@@ -141,11 +150,15 @@ export class Scrubber {
     bounds: IndexBounds,
     limit: number,
     onverdict: (verdict: Verdict) => void,
+    audit?: PinAudit,
   ): Promise<IndexBounds | undefined> {
-    const { group, index } = this.#core
+    const { group, index, keys } = this.#core
     const watch = group.watch()
     try {
       const page = await index.range(bounds, limit)
+      if (audit !== undefined) {
+        for (const { key, value } of page) audit.meet(decodeRecord(keys, key, value))
+      }
       for (let at = 0; at < page.length; at += READS_AT_ONCE) {
         if (this.#isStopped) throw new ShoalError('E_CLOSED', 'the store is closed')
         const some = page.slice(at, at + READS_AT_ONCE)

@@ -6,14 +6,15 @@
 import type { SealKeys } from '../keys/seal.ts'
 import type { Clock } from '../runtime.ts'
 import type { DiskCondition } from './disk-condition.ts'
+import type { DiskTable } from './disk-table.ts'
 import type { FilteredIndex } from './filtered-index.ts'
 import type { ChangeWatch, GroupCommit } from './group-commit.ts'
 import { indexPages } from './index-pages.ts'
 import { foundKey } from './keyspace.ts'
 import type { OutboxLedger } from './outbox-ledger.ts'
+import { PinAudit } from './pin-audit.ts'
 import { addressIn, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
-import type { SlotTable } from './slot-table.ts'
 import type { IndexEntry } from './sorted-index.ts'
 
 /** Index entries a slot from which on a sweep is due, makes no pauses, and puts wait for it. */
@@ -36,7 +37,7 @@ const RETRY_MS = 10_000
 
 export interface SweepParts {
   readonly keys: SealKeys
-  readonly table: SlotTable
+  readonly table: DiskTable
   readonly index: FilteredIndex
   readonly group: GroupCommit
   readonly ledger: OutboxLedger
@@ -59,7 +60,8 @@ export class Sweep {
 
   get isDue(): boolean {
     const { index } = this.#parts
-    return !index.isTrusted || index.isFull || this.#exceeds(DUE_ENTRIES, DUE_STALE)
+    const isDue = !index.isTrusted || index.isFull || this.#hasNamelessPins
+    return isDue || this.#exceeds(DUE_ENTRIES, DUE_STALE)
   }
 
   /** The index is so full of what is stale that no slot may be taken before `catchUp`. */
@@ -101,11 +103,17 @@ export class Sweep {
   async #run(): Promise<void> {
     const { table, index, group, clock, condition } = this.#parts
     const staleBefore = table.staleEntries
+    const damagesBefore = condition.damages
     try {
       // what a commit has under way must be there before its page is read, or it is counted as gone
       await group.commit()
       index.clear()
-      if (!(await this.#pass())) return
+      const audit = new PinAudit(this.#parts)
+      const isWhole = await this.#pass(audit).finally(() => {
+        audit.stop()
+      })
+      if (!isWhole || condition.damages > damagesBefore) return
+      audit.finish()
     } catch (error) {
       this.#retryAtMs = clock.now() + RETRY_MS
       condition.failed(error)
@@ -116,7 +124,7 @@ export class Sweep {
   }
 
   /** False: it was stopped, or the index is not the one any more that it began with. */
-  async #pass(): Promise<boolean> {
+  async #pass(audit: PinAudit): Promise<boolean> {
     const { index, group, clock } = this.#parts
     const { filter } = index
     let watch = group.watch()
@@ -124,7 +132,7 @@ export class Sweep {
       let startedAtMs = clock.now()
       for await (const page of indexPages(index, {}, PAGE_ENTRIES)) {
         if (this.#isStopped || index.filter !== filter) return false
-        for (const entry of page) this.#take(entry, watch)
+        for (const entry of page) this.#take(entry, watch, audit)
         watch.stop()
         await this.#pause(this.#patience() * (clock.now() - startedAtMs))
         if (group.size > MAX_QUEUED) await group.commit()
@@ -137,12 +145,13 @@ export class Sweep {
     return !this.#isStopped && index.filter === filter
   }
 
-  #take({ key: bytes, value }: IndexEntry, watch: ChangeWatch): void {
+  #take({ key: bytes, value }: IndexEntry, watch: ChangeWatch, audit: PinAudit): void {
     const { index, group, keys, ledger, table } = this.#parts
     const key = foundKey(bytes)
+    const record = decodeRecord(keys, bytes, value)
+    audit.meet(record)
     // who changed it has told the filter, and what the page says of it is out of date
     if (watch.has(key.id)) return
-    const record = decodeRecord(keys, bytes, value)
     if (record !== undefined && this.#isAlive(record)) {
       index.learn(bytes)
       return
@@ -159,6 +168,12 @@ export class Sweep {
     if (record.area === 'insert') return ledger.insert(record.insertId) !== undefined
     if (record.area !== 'outbox') return table.isCurrent(record, 'area')
     return ledger.has(record.insertId, addressIn(record)) && table.isCurrent(record, 'outbox')
+  }
+
+  /** More slots are pinned than entries wait: some at least nobody names. */
+  get #hasNamelessPins(): boolean {
+    const { table, ledger } = this.#parts
+    return table.used.outbox > ledger.claimedBlocks + table.heldCount
   }
 
   get #entriesPerSlot(): number {

@@ -3,6 +3,7 @@
  * @module
  */
 import { SlotTable } from './slot-table.ts'
+import type { SlotTenure, SlotUse } from './slot-table.ts'
 
 /** So many writes in a row that fail are a disk in trouble, and not the fault of these slots. */
 const MAX_REFUSALS = 4
@@ -10,9 +11,22 @@ const MAX_REFUSALS = 4
 export class DiskTable extends SlotTable {
   /** Counts how often entries were made to name another slot: a stale one that was read may be of before. */
   moves = 0
+  /** Who asks just now which pinned slots nobody names: a slot that is pinned meanwhile is none of them. */
+  readonly audits = new Set<{ strike(slot: number): void }>()
   #refusals = 0
   #onletgo: (() => void) | undefined
   #released: Promise<void> | undefined
+
+  override take(use: SlotUse): SlotTenure | undefined {
+    const taken = super.take(use)
+    if (taken !== undefined) this.#strike(taken.slot)
+    return taken
+  }
+
+  override pin(slot: number): void {
+    super.pin(slot)
+    this.#strike(slot)
+  }
 
   override letGo(slot: number): void {
     super.letGo(slot)
@@ -54,5 +68,9 @@ export class DiskTable extends SlotTable {
     } finally {
       super.letGo(slot)
     }
+  }
+
+  #strike(slot: number): void {
+    for (const audit of this.audits) audit.strike(slot)
   }
 }

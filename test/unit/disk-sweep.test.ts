@@ -4,6 +4,7 @@ import { test } from 'node:test'
 
 import { DiskCondition } from '../../src/datastore/disk-condition.ts'
 import { Sweep } from '../../src/datastore/disk-sweep.ts'
+import { DiskTable } from '../../src/datastore/disk-table.ts'
 import { FilteredIndex } from '../../src/datastore/filtered-index.ts'
 import { GroupCommit } from '../../src/datastore/group-commit.ts'
 import { entryKey, insertKey, outboxKey } from '../../src/datastore/keyspace.ts'
@@ -11,7 +12,6 @@ import type { IndexKey } from '../../src/datastore/keyspace.ts'
 import { OutboxLedger } from '../../src/datastore/outbox-ledger.ts'
 import { EMPTY_RECORD } from '../../src/datastore/record.ts'
 import type { Slab } from '../../src/datastore/slab.ts'
-import { SlotTable } from '../../src/datastore/slot-table.ts'
 import type { SlotTenure } from '../../src/datastore/slot-table.ts'
 import { StoreMeter } from '../../src/datastore/store-meter.ts'
 import { createStoreSecret, deriveSealKeys } from '../../src/keys/seal.ts'
@@ -29,7 +29,7 @@ const SLOTS = 200
 function parts() {
   const inner = memoryIndex()
   const clock = createSimulatedClock()
-  const table = new SlotTable(SLOTS, createSeededRng(SEED))
+  const table = new DiskTable(SLOTS, createSeededRng(SEED))
   table.extend(SLOTS)
   const index = new FilteredIndex(inner.index, SLOTS)
   index.trust()
