@@ -283,6 +283,16 @@ test('panic: a passphrase that is set at the same time does not bring the key ba
   }
 })
 
+test('panic: what an index leaves beside it that was made anew goes too', async (t) => {
+  const path = await usedFolder(t)
+  for (const name of ['index.new', 'index.old', 'index.damaged']) {
+    await mkdir(join(path, name))
+    await writeFile(join(path, name, '000007.sst'), 'entries')
+  }
+  assert.equal((await panicAt(path)).isComplete, true)
+  assert.deepEqual((await readdir(path)).sort(), KEYRING)
+})
+
 test('panic: a data directory behind a link is destroyed where it is', async (t) => {
   const path = await usedFolder(t)
   const aside = await folder(t)
