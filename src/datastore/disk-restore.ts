@@ -16,6 +16,7 @@ import { LossLog } from './loss-log.ts'
 import { addressIn, decodeRecord, insertRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { IndexEntry } from './sorted-index.ts'
+import { isUnreadableIndex } from './store-error.ts'
 import { WaitingEntries } from './waiting-entries.ts'
 import type { WaitingEntry } from './waiting-entries.ts'
 
@@ -99,7 +100,8 @@ export class Rebuild {
       }
       return !this.#isStopped
     } catch (error) {
-      if (!this.#isStopped) this.#core.condition.failed(error)
+      const isTold = this.#isStopped || isUnreadableIndex(error)
+      if (!isTold) this.#core.condition.failed(error)
       return false
     }
   }

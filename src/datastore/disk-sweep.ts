@@ -16,6 +16,7 @@ import { PinAudit } from './pin-audit.ts'
 import { addressIn, decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { IndexEntry } from './sorted-index.ts'
+import { isUnreadableIndex } from './store-error.ts'
 
 /** Index entries a slot from which on a sweep is due, makes no pauses, and puts wait for it. */
 const DUE_ENTRIES = 2.5
@@ -116,7 +117,7 @@ export class Sweep {
       audit.finish()
     } catch (error) {
       this.#retryAtMs = clock.now() + RETRY_MS
-      condition.failed(error)
+      if (!isUnreadableIndex(error)) condition.failed(error) // which the index has told itself
       throw error
     }
     index.trust()

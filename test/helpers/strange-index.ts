@@ -27,6 +27,8 @@ export const DAMAGED = 'block checksum mismatch: stored = 1, computed = 2 in /x/
 export class StrangeDatabase {
   /** What every read says. */
   readFault: string | undefined
+  /** What every page says. */
+  rangeFault: string | undefined
   /** A key whose block does not verify. */
   damagedKey: Uint8Array | undefined
   flushFault: string | undefined
@@ -62,14 +64,16 @@ export class StrangeDatabase {
         }
         return batch
       },
-      iterator: (bounds, how) => this.#iterate(db.iterator(bounds, how)),
+      iterator: (bounds, how) => this.#iterate(() => db.iterator(bounds, how)),
     }
   }
 
-  #iterate(inner: ReturnType<Database['iterator']>): ReturnType<Database['iterator']> {
+  /** One that is opened and not read would keep the database from closing. */
+  #iterate(open: () => ReturnType<Database['iterator']>): ReturnType<Database['iterator']> {
     const pages = async function* (this: StrangeDatabase): AsyncGenerator {
       await pause(this.delays.page)
-      for await (const entry of inner) {
+      if (this.rangeFault !== undefined) throw systemError('EIO', this.rangeFault)
+      for await (const entry of open()) {
         this.#check(entry.key)
         yield entry
       }
@@ -92,15 +96,17 @@ export interface StrangeStore {
   readonly condition: DiskCondition
 }
 
-/** The store of `path` over a database that a test may make strange. Its waits are short. */
+/** The store of `path` over a database that a test may make strange, with `prepare` before. Its waits are short. */
 export async function openStrangeStore(
   path: string,
   logger: Logger = silentLogger,
+  prepare: (db: StrangeDatabase) => void = () => {},
 ): Promise<StrangeStore> {
   const sizes = { storeBytes: undefined, defaultBytes: SMALL_BYTES, passphrase: undefined }
   const dir = await openDataDir(path, { ...sizes, logger })
   await dir.index.close()
   const db = new StrangeDatabase()
+  prepare(db)
   const condition = new DiskCondition(logger)
   const { writeBufferBytes, indexBytes, manifestBytes } = dir.plan
   const limits = { writeBufferBytes, maxBytes: indexBytes, maxManifestBytes: manifestBytes }

@@ -184,3 +184,30 @@ test('store: an index made anew without the block that told whose it is opens af
     assert.ok((await outbox.begin()) > insertId, 'no number is used again')
   })
 })
+
+test('store: an index that cannot be read while memory is rebuilt loses nothing', async (t) => {
+  const path = await temporaryFolder(t)
+  const first = await openStrangeStore(path)
+  const insertId = await insert(first.store, BLOCKS)
+  const held = contentBlock(10)
+  await first.store.blocks.put({ ...held, home: 0, area: 'store', link: 1 })
+  await writeOn(first.store)
+  const copy = join(await temporaryFolder(t), 'copy')
+  await copyFolder(path, copy)
+  await first.store.blocks.close()
+  const { store, db } = await openStrangeStore(copy, silentLogger, (made) => {
+    made.rangeFault = REFUSED
+  })
+  t.after(() => store.blocks.close())
+  assert.equal(store.blocks.status().condition, 'disk-failing')
+  assert.deepEqual((await store.blocks.get(held.address))?.block, held.block)
+  db.rangeFault = undefined
+  for (let tries = 0; tries < 500 && store.blocks.status().condition !== 'ok'; tries++) {
+    await sleep(10)
+  }
+  for (const { address, block } of BLOCKS) {
+    assert.deepEqual(await store.outbox.get(address), block)
+  }
+  assert.equal(store.outbox.insert(insertId)?.committed, true)
+  assert.equal(store.blocks.status().condition, 'ok')
+})
