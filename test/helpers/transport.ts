@@ -62,12 +62,11 @@ export async function until(check: () => boolean): Promise<void> {
 export async function connect(
   dht: DHT,
   publicKey: Uint8Array,
-  options: { keyPair?: NoiseKeyPair; through?: Uint8Array } = {},
+  options: { keyPair?: NoiseKeyPair } = {},
 ): Promise<NoiseStream> {
-  const { keyPair = keyPairFromSeed(randomBytes(32)), through } = options
-  const how = through && { relayThrough: through, localConnection: false, fastOpen: false }
+  const { keyPair = keyPairFromSeed(randomBytes(32)) } = options
   for (;;) {
-    const stream = dht.connect(Buffer.from(publicKey), { keyPair, ...how })
+    const stream = dht.connect(Buffer.from(publicKey), { keyPair })
     stream.on('error', () => {})
     const opened = new Promise<boolean>((resolve) => {
       stream.on('open', () => resolve(true)).on('close', () => resolve(false))

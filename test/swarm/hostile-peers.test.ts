@@ -1,5 +1,5 @@
 /**
- * What a peer may do on the wire that is not in the protocol, and the relay that it may ask for.
+ * What a peer may do on the wire that is not in the protocol, and relays that it may name.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -10,9 +10,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import DHT from 'hyperdht'
 import type { NoiseKeyPair, NoiseStream } from 'hyperdht'
 
-import { compare } from '../../src/keys/bytes.ts'
+import { compare, equals } from '../../src/keys/bytes.ts'
 import { keyPairFromSeed } from '../../src/keys/primitives.ts'
 import { startBootstrap } from '../../src/routing/net/bootstrap.ts'
+import { createHyperswarmTransport } from '../../src/routing/net/hyperswarm.ts'
+import { silentLogger } from '../../src/runtime.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
 import { HOST, closed, connect, makeTransport, settle, until } from '../helpers/transport.ts'
 import { record } from '../suites/transport-suite.ts'
@@ -206,39 +208,41 @@ describe('hyperswarm transport: hostile peers', () => {
   })
 })
 
-describe('hyperswarm transport: relays', () => {
-  it('passes bytes between two of its links that cannot reach each other, and for nobody else', async () => {
-    const relay = makeTransport(bootstrap)
-    const seen = await record(relay, HELLO)
-    const [callerKeys, calledKeys] = [randomBytes(32), randomBytes(32)].map(keyPairFromSeed) as [
-      NoiseKeyPair,
-      NoiseKeyPair,
-    ]
-    const [caller, called] = [callerKeys, calledKeys].map(
-      (keyPair) => new DHT({ bootstrap: [bootstrap], host: HOST, keyPair }),
-    ) as [DHT, DHT]
-    const echo = (stream: NoiseStream): void => {
-      stream.on('error', () => {}).on('data', (bytes: Uint8Array) => stream.write(bytes))
-    }
-    const server = called.createServer({ shareLocalAddress: false, holepunch: () => false }, echo)
-    await server.listen(calledKeys)
-    for (const [dht, keyPair] of [
-      [caller, callerKeys],
-      [called, calledKeys],
-    ] as const) {
-      const stream = await connect(dht, relay.keyPair.publicKey, { keyPair })
-      stream.on('data', () => {})
-      stream.write(OPEN)
-    }
-    await settle(seen.until(() => seen.links.length === 2))
-    const how = { keyPair: callerKeys, through: relay.keyPair.publicKey }
-    const stream = await settle(connect(caller, calledKeys.publicKey, how))
-    const answered = once(stream, 'data')
-    stream.write(Buffer.from('through the relay'))
-    const [answer] = (await settle(answered)) as [Buffer]
-    assert.equal(answer.toString(), 'through the relay')
-    assert.equal(called.stats.relaying.successes, 1)
-    await Promise.all([caller, called].map((dht) => dht.destroy({ force: true })))
-    await relay.close()
+describe('hyperswarm transport: relays that others name', () => {
+  it('connects to none, neither for a caller nor for one that it calls', async () => {
+    // not bound to a host: who can be reached at once needs no relay
+    const keys = keyPairFromSeed(randomBytes(32))
+    const topic = randomBytes(32)
+    const how = { keyPair: keys, topic, bootstrap: [bootstrap], logger: silentLogger }
+    const victim = createHyperswarmTransport(how)
+    const seen = await record(victim, HELLO)
+    const others = keyPairFromSeed(randomBytes(32))
+    const dht = new DHT({ bootstrap: [bootstrap], host: HOST, keyPair: others })
+    const relayDht = new DHT({ bootstrap: [bootstrap], host: HOST, firewalled: false })
+    const callers: Uint8Array[] = []
+    const relayKeys = keyPairFromSeed(randomBytes(32))
+    const relay = relayDht.createServer({}, (stream) => {
+      stream.on('error', () => {})
+      callers.push(stream.remotePublicKey)
+    })
+    await relay.listen(relayKeys)
+
+    const through = { relayThrough: relayKeys.publicKey, localConnection: false, fastOpen: false }
+    const plain = await connect(dht, keys.publicKey)
+    plain.destroy() // the victim can be found now
+    const keyPair = keyPairFromSeed(randomBytes(32))
+    const caller = dht.connect(Buffer.from(keys.publicKey), { keyPair, ...through })
+    await settle(closed(caller.on('error', () => {})))
+
+    const calledKeys = keyPairFromSeed(randomBytes(32))
+    const hidden = { shareLocalAddress: false, holepunch: () => false }
+    const called = dht.createServer({ ...hidden, relayThrough: relayKeys.publicKey }, () => {})
+    await called.listen(calledKeys)
+    victim.dial(calledKeys.publicKey)
+    await settle(seen.until(() => seen.failures.length === 1))
+
+    assert.ok(callers.every((key) => equals(key, others.publicKey)))
+    await Promise.all([dht, relayDht].map((each) => each.destroy({ force: true })))
+    await victim.close()
   })
 })

@@ -5,12 +5,25 @@
 import DHT from 'hyperdht'
 
 import { ShoalError } from '../../errors.ts'
+import type { NoiseStream } from 'hyperdht'
 
 type DhtOptions = ConstructorParameters<typeof DHT>[0]
 
+/**
+ * Connects with a key pair only. hyperdht itself, without one, connects to whatever relay the other side of
+ * a dial names, and lets it talk Protomux that nobody guards: such a connection ends before it begins.
+ */
+class OwnDht extends DHT {
+  override connect(...[publicKey, options]: Parameters<DHT['connect']>): NoiseStream {
+    const stream = super.connect(publicKey, options)
+    if (options === undefined) stream.destroy()
+    return stream
+  }
+}
+
 /** A DHT node whose sockets are bound. @throws ShoalError E_LISTEN where they cannot be. */
 export async function bindDht(options: DhtOptions): Promise<DHT> {
-  const dht = new DHT(options)
+  const dht = new OwnDht(options)
   try {
     await dht.bind()
   } catch (cause) {

@@ -57,13 +57,8 @@ export function guardMessages(stream: NoiseStream, clock: Clock): void {
  * The same stream for protomux, letting through only what cannot harm it; anything else costs the
  * link. Batches are taken apart here, so that protomux never sees one.
  */
-export function createGuardedStream(stream: NoiseStream, options?: GuardOptions): GuardedStream {
-  return new GuardedStream(stream, options)
-}
-
-export interface GuardOptions {
-  /** Messages that may come in the life of the stream; default: any number. */
-  readonly maxMessages?: number
+export function createGuardedStream(stream: NoiseStream): GuardedStream {
+  return new GuardedStream(stream)
 }
 
 export class GuardedStream extends EventEmitter implements MuxStream {
@@ -71,12 +66,10 @@ export class GuardedStream extends EventEmitter implements MuxStream {
   userData: unknown = null
   readonly #stream: NoiseStream
   #opens = 0
-  #messagesLeft: number
 
-  constructor(stream: NoiseStream, { maxMessages = Infinity }: GuardOptions = {}) {
+  constructor(stream: NoiseStream) {
     super()
     this.#stream = stream
-    this.#messagesLeft = maxMessages
     stream.on('data', (message: Uint8Array) => this.receive(message))
     for (const event of ['drain', 'end', 'close']) stream.on(event, () => this.emit(event))
   }
@@ -112,7 +105,6 @@ export class GuardedStream extends EventEmitter implements MuxStream {
   /** Also for a message that was read before the stream was wrapped. */
   receive(message: Uint8Array): void {
     if (message.length === 0 || this.destroyed) return
-    if (this.#messagesLeft-- <= 0) return this.destroy(new Error('too many messages'))
     const accepted = message[0] === CONTROL ? this.#control(message) : this.#pass(message)
     if (!accepted) this.destroy(new Error('malformed message'))
   }

@@ -14,7 +14,6 @@ import { bindDht } from './dht.ts'
 import { Dials } from './swarm-dials.ts'
 import { startDiscovery } from './discovery.ts'
 import { awaitOpening, guardStream } from './first-message.ts'
-import { RELAY_CHANNEL, RelayService } from './relay-service.ts'
 import { CHANNEL, openSwarmLink } from './swarm-link.ts'
 import type { Clock, Logger } from '../../runtime.ts'
 import type { Discovery } from './discovery.ts'
@@ -65,7 +64,6 @@ class HyperswarmTransport implements Transport {
   #dht: DHT | undefined
   #swarm: Hyperswarm | undefined
   #dials: Dials | undefined
-  #relays: RelayService | undefined
   #discovery: Discovery | undefined
   #closing: Promise<void> | undefined
 
@@ -84,11 +82,12 @@ class HyperswarmTransport implements Transport {
     await this.#opening
   }
 
-  dial(publicKey: Uint8Array, { through }: { readonly through?: Uint8Array } = {}): void {
+  /** `through` is not for this transport: it tries the direct way once more (decision 0019). */
+  dial(publicKey: Uint8Array): void {
     if (this.#isClosing() || this.#links.has(mapKey(publicKey))) return
     const isRefused = this.#banned.has(publicKey) || equals(publicKey, this.#publicKey)
     if (isRefused || this.#dials === undefined) this.#failLater(publicKey)
-    else this.#dials.dial(publicKey, through)
+    else this.#dials.dial(publicKey)
   }
 
   drop(publicKey: Uint8Array): void {
@@ -113,7 +112,6 @@ class HyperswarmTransport implements Transport {
   async #open(handlers: TransportHandlers): Promise<void> {
     const { keyPair, topic, bootstrap, listenHost, logger } = this.#options
     const dht = await bindDht({
-      keyPair, // relays know by it that one of their own links asks
       ...(bootstrap !== undefined && { bootstrap }),
       ...(listenHost !== undefined && { host: listenHost, firewalled: false }),
     })
@@ -124,13 +122,14 @@ class HyperswarmTransport implements Transport {
     // hyperswarm would keep one connection a key before either has said what it is for
     swarm.server.removeAllListeners('connection')
     swarm.server.on('connection', (stream: NoiseStream) => this.#arrived(stream))
-    this.#relays = new RelayService(dht)
+    // with one that the caller names hyperdht would talk as it pleases, past every guard of ours
+    swarm.server.firewall = (_publicKey, { relayThrough }) => Boolean(relayThrough)
     this.#dials = new Dials({
       dht,
       keyPair,
       clock: this.#clock,
       isLinked: (publicKey) => this.#links.has(mapKey(publicKey)),
-      onopen: (stream, isRelayed) => this.#dialed(stream, isRelayed),
+      onopen: (stream) => this.#dialed(stream),
       onfailed: (publicKey) => this.#failed(publicKey, false),
     })
     const onfound = (publicKey: Uint8Array, where: Uint8Array): void =>
@@ -177,16 +176,8 @@ class HyperswarmTransport implements Transport {
       heard()
       if (this.#isClosing()) stream.destroy()
       else if (protocol === CHANNEL) this.#accept(stream, { message, handshake })
-      else if (protocol === RELAY_CHANNEL) this.#relay(stream, message)
       else stream.destroy()
     })
-  }
-
-  /** For peers with a link only: nobody else learns that there is a relay. */
-  #relay(stream: NoiseStream, message: Uint8Array): void {
-    const isUp = this.#links.get(mapKey(stream.remotePublicKey))?.isUp === true
-    if (isUp && this.#relays !== undefined) this.#relays.accept(stream, message)
-    else stream.destroy()
   }
 
   #accept(
@@ -199,7 +190,7 @@ class HyperswarmTransport implements Transport {
       return
     }
     existing?.replace()
-    this.#start(stream, opening, false)
+    this.#start(stream, opening)
   }
 
   /**
@@ -212,19 +203,19 @@ class HyperswarmTransport implements Transport {
     return isCrossing && compare(this.#publicKey, remotePublicKey) > 0
   }
 
-  #dialed(stream: NoiseStream, isRelayed: boolean): void {
+  #dialed(stream: NoiseStream): void {
     guardStream(stream, this.#clock)
     const { remotePublicKey } = stream
     const isRefused = this.#isClosing() || this.#banned.has(remotePublicKey)
     const hasLink = this.#links.has(mapKey(remotePublicKey))
-    if (!isRefused && !hasLink) return this.#start(stream, undefined, isRelayed)
+    if (!isRefused && !hasLink) return this.#start(stream, undefined)
     stream.destroy()
     if (!hasLink) this.#failed(remotePublicKey, false)
   }
 
-  #start(stream: NoiseStream, opening: SwarmLinkOptions['opening'], isRelayed: boolean): void {
+  #start(stream: NoiseStream, opening: SwarmLinkOptions['opening']): void {
     const { remotePublicKey, rawStream } = stream
-    const remoteHost = isRelayed ? undefined : (rawStream.remoteHost ?? undefined)
+    const remoteHost = rawStream.remoteHost ?? undefined
     const handlers = this.#handlers as TransportHandlers
     const isDialed = opening === undefined
     if (this.#links.size >= MAX_LINKS || this.#limits.isFull(remoteHost)) {

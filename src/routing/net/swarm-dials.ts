@@ -24,7 +24,7 @@ export interface DialsOptions {
   readonly clock: Clock
   readonly isLinked: (publicKey: Uint8Array) => boolean
   /** Noise has proven the key; the stream's user listens to its errors from now on. */
-  readonly onopen: (stream: NoiseStream, isRelayed: boolean) => void
+  readonly onopen: (stream: NoiseStream) => void
   /** Never inside `dial`, and not after `drop`. */
   readonly onfailed: (publicKey: Uint8Array) => void
 }
@@ -42,7 +42,7 @@ export class Dials {
     this.#options = options
   }
 
-  dial(publicKey: Uint8Array, through: Uint8Array | undefined): void {
+  dial(publicKey: Uint8Array): void {
     const id = mapKey(publicKey)
     if (this.#dials.has(id)) return
     const { clock, keyPair, onfailed } = this.#options
@@ -51,7 +51,7 @@ export class Dials {
       return
     }
     const delayMs = compare(keyPair.publicKey, publicKey) < 0 ? 0 : YIELD_MS
-    const cancelTimer = clock.after(delayMs, () => this.#connect(publicKey, through))
+    const cancelTimer = clock.after(delayMs, () => this.#connect(publicKey))
     this.#dials.set(id, { stream: undefined, cancelTimer })
   }
 
@@ -75,7 +75,7 @@ export class Dials {
     return dial
   }
 
-  #connect(publicKey: Uint8Array, through: Uint8Array | undefined): void {
+  #connect(publicKey: Uint8Array): void {
     const { dht, keyPair, clock, isLinked, onopen } = this.#options
     const dial = this.#dials.get(mapKey(publicKey))
     if (dial === undefined) return
@@ -83,14 +83,13 @@ export class Dials {
       this.#take(publicKey)
       return
     }
-    const relayThrough = through === undefined ? null : Buffer.from(through)
-    const stream = dht.connect(Buffer.from(publicKey), { keyPair, relayThrough })
+    const stream = dht.connect(Buffer.from(publicKey), { keyPair })
     dial.stream = stream
     dial.cancelTimer = clock.after(DIAL_TIMEOUT_MS, () => stream.destroy())
     stream.on('error', () => {}) // whatever it was, `close` follows
     stream.on('open', () => {
       if (this.#dials.get(mapKey(publicKey)) === dial) this.#take(publicKey)
-      onopen(stream, through !== undefined)
+      onopen(stream)
     })
     stream.on('close', () => this.#failed(publicKey, dial))
   }

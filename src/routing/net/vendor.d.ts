@@ -43,8 +43,6 @@ declare module 'hyperdht' {
     finished(): Promise<void>
     destroy(): void
   }
-  /** A UDX stream; only handed on. */
-  export type RawStream = EventEmitter
   export default class DHT extends EventEmitter {
     constructor(options: {
       bootstrap?: readonly DhtAddress[]
@@ -55,10 +53,8 @@ declare module 'hyperdht' {
       ephemeral?: boolean
       firewalled?: boolean
       connectionKeepAlive?: number
-      /** For connections that name none: those to relays. */
       keyPair?: NoiseKeyPair
     })
-    readonly stats: { readonly relaying: { readonly successes: number } }
     readonly io: { readonly networkInterfaces: { destroy(): void } }
     bind(): Promise<void>
     fullyBootstrapped(): Promise<void>
@@ -72,7 +68,8 @@ declare module 'hyperdht' {
     unannounce(topic: Uint8Array, keyPair: NoiseKeyPair): Promise<void>
     connect(
       publicKey: Uint8Array,
-      options: {
+      /** Absent: hyperdht itself connects to a relay. */
+      options?: {
         keyPair: NoiseKeyPair
         relayThrough?: Uint8Array | null
         /** False: not by way of addresses of a common local network. */
@@ -81,10 +78,13 @@ declare module 'hyperdht' {
       },
     ): NoiseStream
     createServer(
-      options: { shareLocalAddress?: boolean; holepunch?: () => boolean },
+      options: {
+        shareLocalAddress?: boolean
+        holepunch?: () => boolean
+        relayThrough?: Uint8Array
+      },
       onconnection: (stream: NoiseStream) => void,
     ): { listen(keyPair: NoiseKeyPair): Promise<unknown>; close(): Promise<void> }
-    createRawStream(options: object): RawStream
     destroy(options?: { force?: boolean }): Promise<void>
   }
 }
@@ -98,28 +98,12 @@ declare module 'hyperswarm' {
     readonly server: EventEmitter & {
       readonly relayAddresses: readonly DhtAddress[]
       refresh(): void
+      /** Whether a caller is turned away; its first words say whether it wants to come through a relay. */
+      firewall: (publicKey: Uint8Array, caller: { readonly relayThrough?: unknown }) => boolean
     }
     constructor(options: { dht: DHT; keyPair: NoiseKeyPair })
     listen(): Promise<unknown>
     destroy(options?: { force?: boolean }): Promise<void>
-  }
-}
-
-declare module 'blind-relay' {
-  import type { EventEmitter } from 'node:events'
-  import type { RawStream } from 'hyperdht'
-  import type { MuxStream } from 'protomux'
-
-  /** One client of a relay, until its stream ends. */
-  export interface RelaySession extends EventEmitter {
-    destroy(error?: Error): void
-  }
-  /** Connects the raw streams of two clients that name the same token. */
-  export class Server {
-    constructor(options: { createStream(options: object): RawStream })
-    readonly stats: { readonly pairings: { readonly active: number; readonly pending: number } }
-    accept(stream: MuxStream, options: { id: Uint8Array }): RelaySession
-    close(): Promise<void>
   }
 }
 
