@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Line } from './measure.ts'
 import { UsageError, parseArguments } from './options.ts'
+import type { Lists } from './options.ts'
 import { drawChart } from './plot.ts'
 import type { Preset } from './preset.ts'
 import { PRESETS } from './presets.ts'
@@ -22,8 +23,10 @@ export async function simulate(
 ): Promise<void> {
   const given = parseArguments(args, Object.keys(PRESETS))
   const preset = PRESETS[given.preset] as Preset
+  const lists = { ...preset.lists, ...given.lists }
+  checkFaults(given.preset, lists)
   const lines: Line[] = []
-  preset.run({ ...preset.lists, ...given.lists }, (line) => {
+  preset.run(lists, (line) => {
     lines.push(line)
     print(JSON.stringify(line))
   })
@@ -33,6 +36,16 @@ export async function simulate(
   if (file === undefined) return
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, drawChart(preset.draw(lines)))
+}
+
+/** A line must not name faults that were not there, and some good nodes must be left. @throws UsageError */
+function checkFaults(name: string, { nodes, degree, removed, droppers, liars }: Lists): void {
+  const worst = [removed, droppers, liars].reduce((sum, list) => sum + Math.max(...list), 0)
+  if (worst > 0 && PRESETS[name]?.isFaultless === true) {
+    throw new UsageError(`${name} measures good nodes only: no --removed, --droppers or --liars`)
+  }
+  if (Math.min(...nodes) * (1 - worst) >= Math.max(...degree)) return
+  throw new UsageError('fewer good nodes are left than a node has links')
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

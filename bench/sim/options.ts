@@ -61,7 +61,7 @@ function nameOf(option: string): keyof Lists {
   const name = Object.keys(LIMITS).find((known) => option === `--${known}`)
   if (name !== undefined) return name as keyof Lists
   const known = Object.keys(LIMITS).map((each) => `--${each}`)
-  throw new UsageError(`unknown option ${option}; known are ${known.join(' ')} --figure`)
+  throw new UsageError(`unknown option ${option}; known are ${known.join(' ')} --figure FILE`)
 }
 
 /** One number, or some between commas. */

@@ -8,6 +8,8 @@ import type { Chart } from './plot.ts'
 
 export interface Preset {
   readonly lists: Lists
+  /** Its nodes are all good and all there: faults cannot be asked of it. */
+  readonly isFaultless?: boolean
   /** Measures every combination; calls `report` as each is done. */
   run(lists: Lists, report: (line: Line) => void): void
   draw(lines: readonly Line[]): Chart

@@ -140,6 +140,9 @@ test('unknown presets and options, and values out of range, are refused in one l
     ['droppers', '--nodes', '1e3'],
     ['droppers', '--droppers', '2'],
     ['droppers', '--homes'],
+    ['droppers', '--droppers', '0.6', '--liars', '0.6'],
+    ['joining', '--liars', '0.5'],
+    ['clarke2001-failure', '--nodes', '20', '--removed', '0.95'],
   ]) {
     const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
       encoding: 'utf8',

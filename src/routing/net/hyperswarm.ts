@@ -232,11 +232,12 @@ class HyperswarmTransport implements Transport {
       handshake: (of) => handlers.handshake(of),
       onlink: (offered) => handlers.onlink(offered),
       onban: () => this.#banned.add(remotePublicKey, BAN_MS),
-      onend: (wasUp) => {
+      onend: (wasUp, wasSilent) => {
         if (this.#links.get(id) === link) this.#links.delete(id)
         this.#limits.closed(remoteHost)
         const isInVain = isDialed && !wasUp && !this.#links.has(id)
-        if (isInVain) this.#failed(remotePublicKey, true)
+        // one that took the connection and said nothing is as good as dead: who tells of such lies
+        if (isInVain) this.#failed(remotePublicKey, !wasSilent)
       },
     })
     this.#limits.opened(remoteHost)

@@ -91,7 +91,7 @@ export class LinkKeeper {
     const { own, position, rng, clock } = options
     this.#options = options
     this.#topology = new Topology({ position, rng })
-    this.#book = new PeerBook(own.definition)
+    this.#book = new PeerBook(own.definition, (key) => this.#links.has(key))
     this.#proofs = new ProofVerifier(own.definition)
     this.#talk = new PeerTalk({
       clock,

@@ -12,7 +12,7 @@ import { nodePosition } from '../position.ts'
 import type { Candidate, PeerKey } from '../topology-ports.ts'
 import type { Region } from './region-topics.ts'
 
-/** Keys that are remembered, some 1 MiB; the one that was heard of longest ago goes first. */
+/** Keys that are remembered, some 1 MiB; of those without a link the one heard of longest ago goes first. */
 const MAX_KEYS = 4096
 
 interface Entry {
@@ -31,10 +31,13 @@ export function publicKeyOf(key: PeerKey): Uint8Array {
 
 export class PeerBook {
   readonly #definition: NetworkDefinition
+  readonly #isLinked: (key: PeerKey) => boolean
   readonly #entries = new Map<PeerKey, Entry>()
 
-  constructor(definition: NetworkDefinition) {
+  /** `isLinked`: of few keys at a time; they are never forgotten, whoever knocks. */
+  constructor(definition: NetworkDefinition, isLinked: (key: PeerKey) => boolean) {
     this.#definition = definition
+    this.#isLinked = isLinked
   }
 
   /** Of a key and its proof, as others tell it; what the key itself has proved stays. */
@@ -71,6 +74,14 @@ export class PeerBook {
     return { publicKey: entry.publicKey, proof: entry.proof }
   }
 
+  #forgetOldest(): void {
+    for (const key of this.#entries.keys()) {
+      if (this.#isLinked(key)) continue
+      this.#entries.delete(key)
+      return
+    }
+  }
+
   #entryOf(told: PeerRecord, isProven: boolean): Entry {
     const { hash, proof: wanted } = this.#definition
     const { publicKey } = told
@@ -82,10 +93,7 @@ export class PeerBook {
     const key = mapKey(entry.publicKey)
     this.#entries.delete(key)
     this.#entries.set(key, entry)
-    if (this.#entries.size > MAX_KEYS) {
-      const [oldest] = this.#entries.keys()
-      if (oldest !== undefined) this.#entries.delete(oldest)
-    }
+    if (this.#entries.size > MAX_KEYS) this.#forgetOldest()
     return { key, position: entry.position }
   }
 }

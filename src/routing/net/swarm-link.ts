@@ -35,8 +35,8 @@ export interface SwarmLinkOptions {
   onlink(link: Link): LinkHandlers | undefined
   /** Its user wants no more of this peer; comes before the end. */
   onban(): void
-  /** Comes once, before the handlers' `onclose`. `wasUp`: `onlink` had taken it. */
-  onend(wasUp: boolean): void
+  /** Comes once, before the handlers' `onclose`. `wasUp`: `onlink` had taken it; `wasSilent`: the peer opened no channel. */
+  onend(wasUp: boolean, wasSilent: boolean): void
 }
 
 /** Takes over a stream that is open and whose errors are listened to. */
@@ -58,6 +58,7 @@ export class SwarmLink {
   #isOpen = false
   #over = false
   #hasEnded = false
+  #wasSilent = false
   /** Small frames of this turn, at most BATCH_BYTES; before the channel is open, all. */
   #batch: Uint8Array[] = []
   #batchBytes = 0
@@ -70,7 +71,10 @@ export class SwarmLink {
     this.isInitiator = options.opening === undefined
     this.openedAtMs = options.clock.now()
     stream.on('close', () => this.#ended())
-    this.#cancelTimeout = options.clock.after(CHANNEL_TIMEOUT_MS, () => this.end())
+    this.#cancelTimeout = options.clock.after(CHANNEL_TIMEOUT_MS, () => {
+      this.#wasSilent = true
+      this.end()
+    })
     this.#guarded = createGuardedStream(stream)
     this.#channel = new Protomux(this.#guarded).createChannel({
       protocol: CHANNEL,
@@ -198,7 +202,7 @@ export class SwarmLink {
     this.#over = true
     this.#batch = []
     this.#cancelTimeout()
-    this.#options.onend(this.isUp)
+    this.#options.onend(this.isUp, this.#wasSilent)
     this.#call(() => this.#handlers?.onclose())
   }
 
