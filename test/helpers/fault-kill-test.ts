@@ -24,7 +24,7 @@ export function testKills(name: string, isRoomy: boolean): void {
       const rounds = Object.values(phases).reduce((sum, count) => sum + count, 0)
       assert.equal(rounds, ROUNDS)
       // of a machine that is busy many are killed before they have opened anything
-      assert.ok(opens > ROUNDS / 4 && blocksVerified > 0, 'they found something to look at')
+      assert.ok(opens > ROUNDS / 4 && blocksVerified > ROUNDS, 'they found much to look at')
     }
   })
 }
