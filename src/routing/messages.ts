@@ -7,7 +7,7 @@
 import c from 'compact-encoding'
 import { BLOCK_BYTES } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
-import { copyOf, readUint48, readUint64, uint64 } from '../keys/bytes.ts'
+import { concat, copyOf, readUint48, readUint64, uint64 } from '../keys/bytes.ts'
 import {
   decodePositions,
   decodeRecords,
@@ -115,14 +115,20 @@ export type Message = RequestedMessage | ExchangeMessage
 
 /** One frame for `message`. Fields out of range are a bug here and throw RangeError. */
 export function encodeMessage(message: Message): Uint8Array {
-  const hasBlock = message.type === 'found' || message.type === 'data'
-  const frame = new Uint8Array(hasBlock ? BLOCK_FRAME_BYTES : HEADER_BYTES)
-  const state = stateOf(frame, 0)
+  const header = encodeHeader(message)
+  return message.type === 'found' || message.type === 'data'
+    ? concat(header, message.block)
+    : header
+}
+
+/** What comes before the block of a FOUND or DATA; of any other message, all of it. As `encodeMessage`. */
+export function encodeHeader(message: Message): Uint8Array {
+  const header = new Uint8Array(HEADER_BYTES)
+  const state = stateOf(header, 0)
   c.uint8.encode(state, TYPES[message.type])
   encodeBody(state, message)
   encodeTail(state, message.tail ?? [])
-  if (hasBlock) frame.set(message.block, HEADER_BYTES)
-  return frame
+  return header
 }
 
 function encodeBody(state: State, message: Message): void {

@@ -2,6 +2,7 @@
  * A transport without a network: the test says who comes, and sees who is dialed.
  * @module
  */
+import { concat } from '../../src/keys/bytes.ts'
 import { createHandshake, NO_PROOF } from '../../src/routing/handshake.ts'
 import { decodeMessage, encodeMessage } from '../../src/routing/messages.ts'
 import type { Message } from '../../src/routing/messages.ts'
@@ -81,8 +82,8 @@ export function createFakeTransport(
         remoteHandshake: options.handshake ?? createHandshake(theirs, ends),
         remoteHost: undefined,
         rttMs: 40,
-        send: (frame) => {
-          heard.push(decodeMessage(frame) as Message)
+        send: (frame, rest = new Uint8Array(0)) => {
+          heard.push(decodeMessage(concat(frame, rest)) as Message)
           return true
         },
         close: ({ ban = false } = {}) => end(ban),

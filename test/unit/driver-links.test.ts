@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import type { PutRequest } from '../../src/datastore/store.ts'
+import { concat } from '../../src/keys/bytes.ts'
 import { createHandshake, NO_PROOF } from '../../src/routing/handshake.ts'
 import { decodeMessage, encodeMessage } from '../../src/routing/messages.ts'
 import type { Message, RequestedMessage } from '../../src/routing/messages.ts'
@@ -63,8 +64,8 @@ async function openNode() {
       remoteHandshake: createHandshake(theirs, { ...ends, remotePublicKey: publicKey }),
       remoteHost: undefined,
       rttMs: undefined,
-      send: (frame) => {
-        const message = decodeMessage(frame) as Message
+      send: (frame, rest = new Uint8Array(0)) => {
+        const message = decodeMessage(concat(frame, rest)) as Message
         if (isRequested(message)) heard.push(message)
         return true
       },

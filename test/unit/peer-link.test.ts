@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import { contentAddress, supersedes } from '../../src/keys/block.ts'
 import type { Address } from '../../src/keys/block.ts'
+import { concat } from '../../src/keys/bytes.ts'
 import type { BlockStore, GetOptions } from '../../src/datastore/store.ts'
 import type { HeldCopy } from '../../src/routing/held-copy.ts'
 import { decodeMessage, encodeMessage, offerFields } from '../../src/routing/messages.ts'
@@ -59,8 +60,8 @@ function makeLink(awaited?: Address) {
       isInitiator: true,
       remoteHost: undefined,
       rttMs: undefined,
-      send: (frame) => {
-        sent.push(decodeMessage(frame) as Message)
+      send: (frame, rest = new Uint8Array(0)) => {
+        sent.push(decodeMessage(concat(frame, rest)) as Message)
         return true
       },
       close: ({ ban = false } = {}) => {

@@ -2,7 +2,7 @@
  * One link of the memory network, seen from both sides: latency, bandwidth, loss, and how it ends.
  * @module
  */
-import { copyOf } from '../../keys/bytes.ts'
+import { concat, copyOf } from '../../keys/bytes.ts'
 import { MAX_FRAME_BYTES } from './transport.ts'
 import type { Clock, Rng } from '../../runtime.ts'
 import type { Link, LinkEnds, LinkHandlers } from './transport.ts'
@@ -101,7 +101,7 @@ class End {
       remoteHandshake: copyOf(this.#peer.side.handshake(this.#peer.#ends())),
       remoteHost: undefined,
       rttMs: latencyMs(here, there) + latencyMs(there, here),
-      send: (frame) => this.#send(frame),
+      send: (frame, rest) => this.#send(rest === undefined ? frame : concat(frame, rest)),
       close: ({ ban = false } = {}) => this.close(ban),
     })
     if (this.#handlers === undefined) this.close(false)

@@ -9,7 +9,7 @@ import { verify } from '../../keys/block.ts'
 import type { Address } from '../../keys/block.ts'
 import { roleInFetch, settlesInsert } from '../held-copy.ts'
 import type { HeldCopy } from '../held-copy.ts'
-import { decodeMessage, encodeMessage } from '../messages.ts'
+import { decodeMessage, encodeHeader } from '../messages.ts'
 import type {
   BlockMessage,
   ExchangeMessage,
@@ -48,7 +48,7 @@ export class PeerLink {
   #running = 0
   /** Small frames go first: an answer that is a word must not wait behind megabytes. */
   readonly #small: Uint8Array[] = []
-  readonly #blocks: Message[] = []
+  readonly #blocks: BlockMessage[] = []
   #isDrained = true
   #isClosed = false
 
@@ -103,7 +103,7 @@ export class PeerLink {
 
   #queueSmall(message: Message): void {
     if (this.#small.length >= MAX_QUEUED_SMALL) this.#link.close()
-    else this.#small.push(encodeMessage(message))
+    else this.#small.push(encodeHeader(message))
   }
 
   drained(): void {
@@ -126,17 +126,15 @@ export class PeerLink {
 
   #pump(): void {
     while (this.#isDrained && !this.#isClosed) {
-      const frame = this.#small.shift() ?? this.#nextBlockFrame()
-      if (frame === undefined) return
-      this.#isDrained = this.#link.send(frame)
+      const small = this.#small.shift()
+      if (small !== undefined) this.#isDrained = this.#link.send(small)
+      else {
+        const message = this.#blocks.shift()
+        if (message === undefined) return
+        this.#lookUpNext()
+        this.#isDrained = this.#link.send(encodeHeader(message), message.block)
+      }
     }
-  }
-
-  #nextBlockFrame(): Uint8Array | undefined {
-    const message = this.#blocks.shift()
-    if (message === undefined) return undefined
-    this.#lookUpNext()
-    return encodeMessage(message)
   }
 
   #received(message: Message): void {

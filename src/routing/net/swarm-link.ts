@@ -9,6 +9,7 @@ import Protomux from 'protomux'
 import { copyOf } from '../../keys/bytes.ts'
 import { createGuardedStream } from './frame-guard.ts'
 import { MAX_FRAME_BYTES } from './transport.ts'
+import type { Encoder } from 'compact-encoding'
 import type { Clock, Logger } from '../../runtime.ts'
 import type { GuardedStream } from './frame-guard.ts'
 import type { Link, LinkEnds, LinkHandlers } from './transport.ts'
@@ -24,6 +25,21 @@ const CHANNEL_TIMEOUT_MS = 5_000
 const SMALL_FRAME_BYTES = 2_048
 /** A batch is sent before it grows beyond this, bytes: it must fit the peer's frame guard. */
 const BATCH_BYTES = 48 * 1024
+
+/** A frame, in one part or two: written straight into the buffer that is encrypted in place. */
+type Frame = readonly [frame: Uint8Array, rest?: Uint8Array | undefined]
+
+const FRAME: Encoder<Frame> = {
+  preencode(state, [frame, rest]) {
+    c.raw.preencode(state, frame)
+    if (rest !== undefined) c.raw.preencode(state, rest)
+  },
+  encode(state, [frame, rest]) {
+    c.raw.encode(state, frame)
+    if (rest !== undefined) c.raw.encode(state, rest)
+  },
+  decode: (state) => [c.raw.decode(state)],
+}
 
 export interface SwarmLinkOptions {
   /** The dialer's first message and the handshake in it; undefined: this side dialed. */
@@ -51,7 +67,7 @@ export class SwarmLink {
   readonly #guarded: GuardedStream
   readonly #options: SwarmLinkOptions
   readonly #channel: MuxChannel | null
-  readonly #message: MuxMessage | undefined
+  readonly #message: MuxMessage<Frame> | undefined
   readonly #cancelTimeout: () => void
   #handlers: LinkHandlers | undefined
   /** Both sides have opened the channel. */
@@ -60,7 +76,7 @@ export class SwarmLink {
   #hasEnded = false
   #wasSilent = false
   /** Small frames of this turn, at most BATCH_BYTES; before the channel is open, all. */
-  #batch: Uint8Array[] = []
+  #batch: Frame[] = []
   #batchBytes = 0
   /** The user was told to wait, and is owed an `ondrain`. */
   #stalled = false
@@ -84,8 +100,8 @@ export class SwarmLink {
       ondrain: () => this.#drained(),
     })
     this.#message = this.#channel?.addMessage({
-      encoding: c.raw,
-      onmessage: (frame) => this.#receive(frame),
+      encoding: FRAME,
+      onmessage: ([frame]) => this.#receive(frame),
     })
   }
 
@@ -142,7 +158,7 @@ export class SwarmLink {
       get rttMs() {
         return rawStream.rtt > 0 ? rawStream.rtt : undefined
       },
-      send: (frame) => this.#send(frame),
+      send: (frame, rest) => this.#send([frame, rest]),
       close: ({ ban = false } = {}) => {
         if (ban) this.#options.onban()
         this.end()
@@ -159,21 +175,22 @@ export class SwarmLink {
     if (!this.#over) this.#call(() => this.#handlers?.onframe(frame))
   }
 
-  #send(frame: Uint8Array): boolean {
+  #send(frame: Frame): boolean {
     if (this.#over || this.#channel === null) return false
     if (!this.#isOpen) {
       this.#batch.push(frame)
       this.#stalled = true
       return false
     }
-    if (frame.length > SMALL_FRAME_BYTES) {
+    const length = frame[0].length + (frame[1]?.length ?? 0)
+    if (length > SMALL_FRAME_BYTES) {
       this.#flush()
       this.#message?.send(frame)
     } else {
-      if (this.#batchBytes + frame.length > BATCH_BYTES) this.#flush()
+      if (this.#batchBytes + length > BATCH_BYTES) this.#flush()
       if (this.#batch.length === 0) setImmediate(() => this.#flush())
       this.#batch.push(frame)
-      this.#batchBytes += frame.length
+      this.#batchBytes += length
     }
     this.#stalled ||= !this.#channel.drained
     return this.#channel.drained

@@ -26,10 +26,11 @@ export interface Link extends LinkEnds {
   /** Round trip as measured until now, ms; undefined: not yet. */
   readonly rttMs: number | undefined
   /**
-   * Queues one frame. False: the link is no longer drained (or closed): send no more than what is
-   * already in hand until `ondrain`. The bytes must not be changed afterwards.
+   * Queues one frame: `frame`, and `rest` after it where there is one, so that who sends a block need
+   * not join what the link copies anyway. False: the link is no longer drained (or closed): send no
+   * more than what is already in hand until `ondrain`. The bytes must not be changed afterwards.
    */
-  send(frame: Uint8Array): boolean
+  send(frame: Uint8Array, rest?: Uint8Array): boolean
   /** Ends the link, idempotent. With `ban`, this key is refused for the next hour. */
   close(options?: { readonly ban?: boolean }): void
 }

@@ -120,16 +120,13 @@ declare module 'protomux' {
     end(): void
     destroy(error?: Error): void
   }
-  export interface MuxMessage {
+  export interface MuxMessage<T> {
     /** False: the stream has taken it, and wants no more until `ondrain`; or the channel is closed. */
-    send(frame: Uint8Array): boolean
+    send(message: T): boolean
   }
   export interface MuxChannel {
     open(handshake: Uint8Array): void
-    addMessage(options: {
-      encoding: Encoder<Uint8Array>
-      onmessage: (frame: Uint8Array) => void
-    }): MuxMessage
+    addMessage<T>(options: { encoding: Encoder<T>; onmessage: (message: T) => void }): MuxMessage<T>
     cork(): void
     uncork(): void
     readonly drained: boolean
