@@ -6,6 +6,7 @@ import { signedAddress, supersedes } from '../keys/block.ts'
 import type { Address, Block, Home } from '../keys/block.ts'
 import { equals, mapKey } from '../keys/bytes.ts'
 import type { Gate } from './gate.ts'
+import { lend } from './memory-slots.ts'
 import type { Kept, MemorySlots } from './memory-slots.ts'
 import type { OutboxLedger } from './outbox-ledger.ts'
 import type { Abortable, Outbox, OutboxEntry, OutboxInsert } from './store.ts'
@@ -76,15 +77,14 @@ export class MemoryOutbox implements Outbox {
 
   get(address: Address, options?: Abortable): Promise<Block | undefined> {
     return this.#run(options, () => {
-      let newest: Block | undefined
+      let newest: Kept | undefined
       for (const holder of this.#ledger.holders(address)) {
         const pin = this.#pins.get(this.#nameOf(holder, address))
-        if (pin?.isSigned === false) return pin.kept.block
-        if (pin !== undefined && (newest === undefined || supersedes(pin.kept.block, newest))) {
-          newest = pin.kept.block
-        }
+        if (pin?.isSigned === false) return lend(pin.kept)
+        if (pin === undefined) continue
+        if (newest === undefined || supersedes(pin.kept.block, newest.block)) newest = pin.kept
       }
-      return newest
+      return newest && lend(newest)
     })
   }
 

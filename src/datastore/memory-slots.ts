@@ -20,6 +20,8 @@ export interface Kept {
   readonly address: Address
   readonly tenure: SlotTenure
   block: Block
+  /** Somebody was given the block: its bytes are never written again. */
+  isLent: boolean
   sequence: number | undefined
   /** Area of the entry under each home. */
   homes: (Area | undefined)[]
@@ -89,23 +91,48 @@ export class MemorySlots {
     const tenure = this.makeRoom(use) ? this.table.take(use) : undefined
     if (tenure === undefined) return undefined
     this.table.letGo(tenure.slot)
-    this.#drop(tenure.slot)
-    const kept = { address, tenure, block: toOwnBlock(block), sequence: undefined, homes: [] }
+    const last = this.#drop(tenure.slot)
+    const kept = {
+      address,
+      tenure,
+      block: ownCopy(block, last),
+      isLent: false,
+      sequence: undefined,
+      homes: [],
+    }
     this.#kept[tenure.slot] = kept
     if (isNamed) this.#named.set(mapKey(address), kept)
     return kept
   }
 
   /** The block that was in a slot before. */
-  #drop(slot: number): void {
+  #drop(slot: number): Kept | undefined {
     const last = this.#kept[slot]
-    if (last === undefined) return
+    if (last === undefined) return undefined
     const name = mapKey(last.address)
     if (this.#named.get(name) === last) this.#named.delete(name)
+    return last
   }
 }
 
-/** A copy: the caller's bytes are often part of a network buffer twice as large. */
-export function toOwnBlock(block: Block): Block {
-  return copyOf(block) as Block
+/** The block for somebody outside the store. */
+export function lend(kept: Kept): Block {
+  kept.isLent = true
+  return kept.block
+}
+
+/** Puts `block` in the place of the one that is kept. */
+export function replaceBlock(kept: Kept, block: Block): void {
+  kept.block = ownCopy(block, kept)
+  kept.isLent = false
+}
+
+/**
+ * A copy: the caller's bytes are often part of a larger network buffer. In the memory of `last` where
+ * nobody was given that: most of what is cached goes unread, and new buffers are what collections cost.
+ */
+function ownCopy(block: Block, last: Kept | undefined): Block {
+  if (last === undefined || last.isLent) return copyOf(block) as Block
+  last.block.set(block)
+  return last.block
 }

@@ -14,7 +14,7 @@ import { Gate } from './gate.ts'
 import { bucketOf } from './keyspace.ts'
 import { MemoryCare } from './memory-care.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
-import { MemorySlots, toOwnBlock } from './memory-slots.ts'
+import { MemorySlots, lend, replaceBlock } from './memory-slots.ts'
 import type { Kept } from './memory-slots.ts'
 import { OutboxLedger } from './outbox-ledger.ts'
 import { sharesOf } from './quota.ts'
@@ -80,7 +80,7 @@ class MemoryBlocks implements BlockStore {
       const kept = this.#slots.find(address)
       const area = kept && this.#areaOf(kept)
       if (options?.link !== undefined) this.#read(kept, options.link)
-      return Promise.resolve(kept && area && { block: kept.block, area })
+      return Promise.resolve(kept && area && { block: lend(kept), area })
     })
   }
 
@@ -153,7 +153,7 @@ class MemoryBlocks implements BlockStore {
     if (isSame && (before === area || before === 'store')) return 'known'
     if (before !== area && before !== 'store' && !this.#addHome(kept, request)) return 'refused'
     if (isSame) return 'stored'
-    kept.block = toOwnBlock(block)
+    replaceBlock(kept, block)
     kept.sequence = sequenceOf(block)
     return 'stored'
   }

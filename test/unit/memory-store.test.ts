@@ -5,7 +5,7 @@ import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import { isShoalError } from '../../src/errors.ts'
 import { BLOCK_BYTES } from '../../src/keys/block.ts'
 import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
-import { contentBlock } from '../helpers/signed-block.ts'
+import { contentBlock, signedBlock } from '../helpers/signed-block.ts'
 import { blockStoreSuite } from '../suites/block-store-suite.ts'
 import type { OpenStore } from '../suites/block-store-suite.ts'
 import { outboxSuite } from '../suites/outbox-suite.ts'
@@ -40,6 +40,34 @@ test('memory store: a block is kept as it was when it was put', async () => {
   await blocks.put({ address, block, home: 0, area: 'store', link: 1 })
   block.fill(0)
   assert.deepEqual((await blocks.get(address))?.block, contentBlock(1).block)
+})
+
+test('memory store: a block that was read stays as it was when its slot is taken again', async () => {
+  const quotaBytes = 20 * BLOCK_BYTES
+  const { blocks } = createMemoryStore({ quotaBytes, rng: createSeededRng(1) })
+  const read = []
+  for (let i = 0; i < 100; i++) {
+    await blocks.put({ ...contentBlock(i), home: 0, area: 'cache', link: 1 })
+    if (i % 3 === 0) read.push({ i, held: await blocks.get(contentBlock(i).address) })
+  }
+  for (const { i, held } of read) assert.deepEqual(held?.block, contentBlock(i).block)
+  for (let i = 0; i < 100; i++) {
+    const held = await blocks.get(contentBlock(i).address)
+    if (held !== undefined) assert.deepEqual(held.block, contentBlock(i).block)
+  }
+})
+
+test('memory store: a signed block that was read stays as it was when a newer one comes', async () => {
+  const { blocks } = createMemoryStore({ quotaBytes: 2 ** 20, rng: createSeededRng(1) })
+  const put = (sequence: number): Promise<unknown> =>
+    blocks.put({ ...signedBlock(1, sequence), home: 0, area: 'store', link: 1 })
+  const { address } = signedBlock(1, 1)
+  await put(1)
+  await put(2)
+  const second = await blocks.get(address)
+  await put(3)
+  assert.deepEqual(second?.block, signedBlock(1, 2).block)
+  assert.deepEqual((await blocks.get(address))?.block, signedBlock(1, 3).block)
 })
 
 test('memory store: keeps its size', async () => {
