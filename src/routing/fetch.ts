@@ -11,8 +11,10 @@ import type { Context } from './context.ts'
 import type { HeldCopy } from './held-copy.ts'
 import type { Freshness, RequestedMessage, TrafficClass } from './messages.ts'
 import type { Limits } from './peers.ts'
-import type { LinkNumber, PeerId, TimerId } from './ports.ts'
+import type { PeerId, TimerId } from './ports.ts'
 import { RING, distance } from './position.ts'
+import { WaitList } from './wait-list.ts'
+import type { FetchAnswer, Waiter } from './wait-list.ts'
 
 /** Neighbors asked for a copy by the nearest node: the copies of home 0 are at the two nearest. */
 export const MAX_COPY_TRIES = 3
@@ -30,28 +32,6 @@ const NEAR_HOPS = 2
  */
 const HELD_WAIT_MS = 1000
 
-export type FetchAnswer =
-  | { readonly type: 'found'; readonly block: Block }
-  | { readonly type: 'not-found' }
-  | { readonly type: 'timed-out' }
-
-/** Somebody who wants the block: a peer, or this node's own gateway. */
-export interface Waiter {
-  /** The link it came over; undefined: this node's own. */
-  readonly peer: PeerId | undefined
-  readonly credit: number
-  /**
-   * The link for which what is found is cached on the way back, where the request came in the greedy
-   * phase; else undefined: it leaves nothing.
-   */
-  readonly cachedFor: LinkNumber | undefined
-  /** It came in the stem phase: no memory of failures is asked or fed. */
-  readonly isStem?: boolean
-  /** Peers that another home's request was sent to: second choice here. */
-  readonly avoided?: ReadonlySet<PeerId>
-  answer(answer: FetchAnswer): void
-}
-
 export interface FetchTarget {
   readonly address: Address
   readonly home: Home
@@ -62,7 +42,7 @@ export interface FetchTarget {
 interface Attempt {
   readonly peer: PeerId
   readonly id: number
-  readonly payer: Waiter
+  readonly payer: Waiter | undefined
   readonly credit: number
   readonly sinceMs: number
   /** When it has failed, ms after `sinceMs`. */
@@ -70,12 +50,6 @@ interface Attempt {
   timer: TimerId
   /** So late that a second try may run beside it. */
   isLate: boolean
-}
-
-/** Who waits, and when it must have its answer so as not to give this node up. */
-interface Waiting {
-  readonly waiter: Waiter
-  readonly untilMs: number
 }
 
 interface Next {
@@ -90,8 +64,9 @@ export class Fetch {
   readonly #context: Context
   readonly #position: number
   readonly #ended: () => void
-  /** The first one pays; when its credit is spent it is answered and the next one pays. */
-  #waiting: Waiting[] = []
+  readonly #waiting: WaitList
+  /** Whose credit is spent. */
+  #payer: Waiter | undefined
   /** Who asked, and whom this node asked: nobody that a try may go to. */
   readonly #excluded = new Set<PeerId>()
   #credit = 0
@@ -101,8 +76,6 @@ export class Fetch {
   /** Own copy of a signed block at freshness 2: what is answered where it supersedes what is found. */
   #held: HeldCopy | undefined
   #heldTimer: TimerId | undefined
-  /** For the waiter that must be answered first. */
-  #deadline: { readonly timer: TimerId; readonly atMs: number } | undefined
   #sawNotFound = false
   #sawTimeOut = false
   /** The one that pays joined later: what it hears is no news of a search of its own. */
@@ -114,6 +87,9 @@ export class Fetch {
     this.target = target
     this.#position = homePosition(target.address, target.home)
     this.#ended = ended
+    this.#waiting = new WaitList(context, (late) => {
+      this.#overdue(late)
+    })
   }
 
   get holdsBlock(): boolean {
@@ -128,26 +104,23 @@ export class Fetch {
     const { nowMs, patience } = this.#context
     const isOwn = waiter.peer === undefined
     const waitMs = isOwn ? Infinity : patience.deadlineMs(waiter.credit, this.#position)
-    this.#waiting.push({ waiter, untilMs: nowMs + waitMs })
+    this.#waiting.add(waiter, nowMs + waitMs)
     if (waiter.peer !== undefined) this.#excluded.add(waiter.peer)
     this.#held = held ?? this.#held
-    if (this.#waiting.length === 1) this.#begin(waiter)
+    if (this.#waiting.size === 1) this.#begin(waiter)
     else this.#context.counters.joins++
-    if (this.#waiting.length === 0) return
+    if (this.#waiting.size === 0) return
     this.#limitWait()
-    if (!isOwn) this.#setDeadline(nowMs + waitMs)
+    this.#waiting.watch()
   }
 
   /** The waiter wants no answer any more; with the last one the fetch ends. */
   leave(waiter: Waiter): void {
-    const index = this.#waiting.findIndex((one) => one.waiter === waiter)
-    if (index < 0) return
-    this.#waiting.splice(index, 1)
-    if (this.#waiting.length === 0) this.#end()
-    else if (index === 0) this.#nextPays()
+    if (this.#waiting.remove(waiter)) this.#carryOn()
   }
 
   #begin(waiter: Waiter): void {
+    this.#payer = waiter
     this.#credit = waiter.credit
     const { counters, failedRecently, nowMs } = this.#context
     const isVain =
@@ -165,37 +138,26 @@ export class Fetch {
     })
   }
 
-  /** Whoever must be answered by now is told that it took too long; the others go on waiting. */
-  #setDeadline(atMs: number): void {
-    if (this.#deadline !== undefined && this.#deadline.atMs <= atMs) return
-    this.#context.stop(this.#deadline?.timer)
-    const timer = this.#context.after(atMs - this.#context.nowMs, () => {
-      this.#deadline = undefined
-      this.#pastDeadline()
-    })
-    this.#deadline = { timer, atMs }
+  /** These had to be answered by now: they are told that it took too long, the others go on waiting. */
+  #overdue(late: readonly Waiter[]): void {
+    this.#carryOn()
+    for (const waiter of late) waiter.answer({ type: 'timed-out' })
   }
 
-  #pastDeadline(): void {
-    const { nowMs } = this.#context
-    const late = this.#waiting.filter(({ untilMs }) => untilMs <= nowMs)
-    const payer = this.#waiting[0]
-    this.#waiting = this.#waiting.filter(({ untilMs }) => untilMs > nowMs)
-    if (this.#waiting.length === 0) this.#end()
-    else {
-      if (this.#waiting[0] !== payer) this.#nextPays()
-      const nextMs = this.#waiting.reduce(
-        (least, { untilMs }) => Math.min(least, untilMs),
-        Infinity,
-      )
-      if (nextMs < Infinity) this.#setDeadline(nextMs)
+  /** Somebody waits no more: with the last one it ends, and without who paid the next one pays. */
+  #carryOn(): void {
+    const payer = this.#waiting.first
+    if (payer === undefined) this.#end()
+    else if (payer !== this.#payer) {
+      this.#payer = payer
+      this.#credit = payer.credit
+      this.#isJoinerPaying = true
     }
-    for (const { waiter } of late) waiter.answer({ type: 'timed-out' })
   }
 
   /** Tries until one is under way that is not late yet, two are, or nothing is left to try. */
   #advance(): void {
-    while (this.#waiting.length > 0 && this.#wantsTry()) {
+    while (this.#waiting.size > 0 && this.#wantsTry()) {
       const next = this.#credit > 0 ? this.#chooseNext() : this.#lastTry()
       if (next !== undefined) this.#ask(next)
       else if (this.#attempts.length > 0) return
@@ -239,7 +201,7 @@ export class Fetch {
 
   #firstChoice(): PeerId | undefined {
     const { counters, peers, rng } = this.#context
-    const isOwn = this.#waiting[0]?.waiter.peer === undefined
+    const isOwn = this.#payer?.peer === undefined
     // the two nearest nodes hold home 0: who can ask but one asks either, so that a bad one hides nothing
     const { home, freshness } = this.target
     const isSecond = home === 0 && freshness < 2 && rng.below(2) === 0
@@ -258,7 +220,7 @@ export class Fetch {
   }
 
   #limits(within: number): Limits {
-    const { avoided } = (this.#waiting[0] as Waiting).waiter
+    const avoided = this.#payer?.avoided
     return { within, excluded: this.#excluded, avoided, nowMs: this.#context.nowMs }
   }
 
@@ -287,11 +249,10 @@ export class Fetch {
     const timer = this.#context.after(lateMs, () => {
       this.#late(attempt, lateMs)
     })
-    const payer = (this.#waiting[0] as Waiting).waiter
     const attempt: Attempt = {
       peer,
       id,
-      payer,
+      payer: this.#payer,
       credit,
       sinceMs: nowMs,
       silenceMs,
@@ -358,8 +319,7 @@ export class Fetch {
       this.#answerAll({ type: 'found', block: this.#held.block })
       return
     }
-    const link = this.#waiting.find(({ waiter }) => waiter.cachedFor !== undefined)?.waiter
-      .cachedFor
+    const link = this.#waiting.cachedFor
     // of a signed block this also replaces an older copy in the store
     if (link !== undefined) this.#context.cache({ address, home, block, link })
     this.#answerAll({ type: 'found', block })
@@ -383,28 +343,24 @@ export class Fetch {
   /** The peer spent nothing of its credit: what it got beyond this one try is had again. */
   #takeBack({ credit, payer }: Attempt): void {
     const isBounded = this.tried.size <= MAX_TAKEN_BACK
-    if (isBounded && this.#waiting[0]?.waiter === payer) this.#credit += credit - 1
+    if (isBounded && this.#payer === payer) this.#credit += credit - 1
   }
 
   /** The payer has nothing left: it is answered, and the next in line pays. */
   #nextPayer(): boolean {
-    if (this.#credit > 0 || this.#waiting.length < 2) return false
-    const payer = this.#waiting.shift() as Waiting
+    if (this.#credit > 0 || this.#waiting.size < 2) return false
+    const spent = this.#payer as Waiter
+    this.#waiting.remove(spent)
     const answer = this.#fallback()
-    this.#remember(payer.waiter, answer)
-    this.#nextPays()
-    payer.waiter.answer(answer)
+    this.#remember(spent, answer)
+    this.#carryOn()
+    spent.answer(answer)
     return true
-  }
-
-  #nextPays(): void {
-    this.#credit = (this.#waiting[0] as Waiting).waiter.credit
-    this.#isJoinerPaying = true
   }
 
   #giveUp(): void {
     const answer = this.#fallback()
-    this.#remember((this.#waiting[0] as Waiting).waiter, answer)
+    this.#remember(this.#payer as Waiter, answer)
     this.#answerAll(answer)
   }
 
@@ -424,16 +380,15 @@ export class Fetch {
   }
 
   #answerAll(answer: FetchAnswer): void {
-    const waiting = this.#waiting
-    this.#waiting = []
+    const waiting = this.#waiting.takeAll()
     this.#end()
-    for (const { waiter } of waiting) waiter.answer(answer)
+    for (const waiter of waiting) waiter.answer(answer)
   }
 
   #end(): void {
     for (const attempt of this.#attempts.slice()) this.#cancel(attempt)
     this.#context.stop(this.#heldTimer)
-    this.#context.stop(this.#deadline?.timer)
+    this.#waiting.end()
     this.#ended()
   }
 

@@ -6,9 +6,10 @@
 import { homePosition } from '../keys/block.ts'
 import type { Home } from '../keys/block.ts'
 import type { Context } from './context.ts'
-import type { Fetch, FetchAnswer, FetchTarget, Waiter } from './fetch.ts'
+import type { Fetch, FetchTarget } from './fetch.ts'
 import { MAX_CREDIT } from './messages.ts'
 import type { FetchResult, PeerId, TimerId } from './ports.ts'
+import type { FetchAnswer, Waiter } from './wait-list.ts'
 
 export class LocalFetch {
   readonly #context: Context

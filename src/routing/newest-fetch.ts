@@ -6,11 +6,12 @@
 import { homePosition, supersedes } from '../keys/block.ts'
 import type { Block, Home } from '../keys/block.ts'
 import type { Context } from './context.ts'
-import type { Fetch, FetchAnswer, FetchTarget, Waiter } from './fetch.ts'
+import type { Fetch, FetchTarget } from './fetch.ts'
 import type { HeldCopy } from './held-copy.ts'
 import { MAX_CREDIT } from './messages.ts'
 import type { FetchResult, PeerId, TimerId } from './ports.ts'
 import { distance } from './position.ts'
+import type { FetchAnswer, Waiter } from './wait-list.ts'
 
 /** How long the other homes are waited for once one has answered with a block, at the least, ms. */
 const OTHER_HOMES_MS = 1000

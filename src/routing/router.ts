@@ -8,7 +8,7 @@ import { mapKey } from '../keys/bytes.ts'
 import type { Rng } from '../runtime.ts'
 import { Context } from './context.ts'
 import { Fetch } from './fetch.ts'
-import type { FetchAnswer, FetchTarget, Waiter } from './fetch.ts'
+import type { FetchTarget } from './fetch.ts'
 import type { HeldCopy } from './held-copy.ts'
 import { Insert } from './insert.ts'
 import { LocalFetch } from './local-fetch.ts'
@@ -18,6 +18,7 @@ import type { BlockMessage, RequestMessage, RequestedMessage } from './messages.
 import { MAX_OPEN_PER_PEER } from './peers.ts'
 import type { Input, LinkNumber, LocalId, Output, PeerId, RouterStats } from './ports.ts'
 import type { Tuning } from './tuning.ts'
+import type { FetchAnswer, Waiter } from './wait-list.ts'
 
 /** Fetches open at once in this node, whoever started them; more are answered OVERLOAD. */
 const MAX_FETCHES = 8192
