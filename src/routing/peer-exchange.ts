@@ -3,7 +3,8 @@
  * and which answers were asked for. What goes beyond is ignored, ten times that costs the link.
  * @module
  */
-import { Allowance } from './allowance.ts'
+import { Allowance, Limit } from './allowance.ts'
+import type { Verdict } from './allowance.ts'
 import type { Candidate, PeerKey } from './topology-ports.ts'
 
 /** Peers in one answer. */
@@ -15,8 +16,6 @@ const ANSWER_MS = 30_000
 /** Own lists of neighbors are sent this often at most, ms. */
 const NEIGHBORS_EVERY_MS = 5000
 const MAX_UINT32 = 2 ** 32 - 1
-/** Times its rate at which a kind of message costs the link. */
-const INTOLERABLE = 10
 
 const SEEK_RATE = { perSecond: 4, burst: 16 }
 const NEIGHBORS_RATE = { perSecond: 1, burst: 4 }
@@ -24,9 +23,6 @@ const NEIGHBORS_RATE = { perSecond: 1, burst: 4 }
 const UNASKED_RATE = { perSecond: 0.2, burst: 4 }
 /** Below what the other side allows: its clock is another one. */
 const OWN_SEEK_RATE = { perSecond: 3, burst: 12 }
-
-/** `ignored`: too many, not to be looked at; `ban`: far too many, the link is to be ended. */
-export type Verdict = 'taken' | 'ignored' | 'ban'
 
 /** What is told comes from here. */
 export interface NeighborView {
@@ -104,21 +100,5 @@ export class PeerExchange {
   #count(verdict: Verdict): Verdict {
     if (verdict !== 'taken') this.#ignored++
     return verdict
-  }
-}
-
-/** A rate, and how much of it is too much to be borne. */
-class Limit {
-  readonly #allowed: Allowance
-  readonly #borne: Allowance
-
-  constructor({ perSecond, burst }: { perSecond: number; burst: number }) {
-    this.#allowed = new Allowance({ perSecond, burst })
-    this.#borne = new Allowance({ perSecond: perSecond * INTOLERABLE, burst: burst * INTOLERABLE })
-  }
-
-  take(nowMs: number): Verdict {
-    if (!this.#borne.take(nowMs)) return 'ban'
-    return this.#allowed.take(nowMs) ? 'taken' : 'ignored'
   }
 }

@@ -4,11 +4,11 @@
  * @module
  */
 import type { Clock } from '../../runtime.ts'
+import type { Verdict } from '../allowance.ts'
 import { MAX_RECORD_PROOF_BYTES } from '../exchange.ts'
 import type { PeerRecord } from '../exchange.ts'
 import type { ExchangeMessage } from '../messages.ts'
 import { PeerExchange } from '../peer-exchange.ts'
-import type { Verdict } from '../peer-exchange.ts'
 import type { PeerKey } from '../topology.ts'
 
 /** Own links are looked at so long after a change, ms: several often change together. */
