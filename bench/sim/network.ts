@@ -214,6 +214,7 @@ export class SimNetwork {
       case 'have':
       case 'receipt':
       case 'cancel':
+      case 'has':
         this.#input(node, { type: 'message', from, message })
         break
       case 'peers':

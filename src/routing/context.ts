@@ -6,7 +6,8 @@
 import type { Address, Block, Home } from '../keys/block.ts'
 import type { Rng } from '../runtime.ts'
 import { FailedRecently } from './failed-recently.ts'
-import type { RequestMessage, RequestedMessage } from './messages.ts'
+import { Hints } from './hints.ts'
+import type { HasMessage, RequestMessage, RequestedMessage } from './messages.ts'
 import { Patience } from './patience.ts'
 import { PeerTable } from './peers.ts'
 import type { Input, LinkNumber, Output, PeerId, RouterStats, Ticket, TimerId } from './ports.ts'
@@ -38,6 +39,7 @@ export class Context {
   readonly peers: PeerTable
   readonly patience: Patience
   readonly failedRecently: FailedRecently
+  readonly hints = new Hints()
   readonly rng: Rng
   /** Own ring position. */
   readonly position: number
@@ -48,6 +50,8 @@ export class Context {
     joins: 0,
     silences: 0,
     failedRecently: 0,
+    hintsSent: 0,
+    hintsIgnored: 0,
     overShare: 0,
   }
   nowMs = 0
@@ -73,7 +77,7 @@ export class Context {
     this.#outputs.push(output)
   }
 
-  send(to: PeerId, message: RequestedMessage): void {
+  send(to: PeerId, message: RequestedMessage | HasMessage): void {
     this.#outputs.push({ type: 'send', to, message })
   }
 
@@ -106,13 +110,26 @@ export class Context {
     done: (isKept: boolean, block: Block) => void,
   ): void {
     const ticket = this.#nextTicket++
-    this.#writes.set(ticket, done)
+    this.#writes.set(ticket, (isKept, block) => {
+      if (isKept) this.tellHere(what.address)
+      done(isKept, block)
+    })
     this.emit({ type: 'keep', area: 'store', ticket, ...what })
   }
 
   /** Has a block cached if there is room. */
   cache(what: { address: Address; home: Home; block: Block; link: LinkNumber }): void {
     this.emit({ type: 'keep', area: 'cache', ticket: undefined, ...what })
+    this.tellHere(what.address)
+  }
+
+  /** The block is kept here, or by `teller`, as it says: who was told not-found hears of it. */
+  tellHere(address: Address, teller?: PeerId): void {
+    for (const peer of this.hints.take(address, this.nowMs)) {
+      if (peer === teller) continue
+      this.counters.hintsSent++
+      this.send(peer, { type: 'has', address })
+    }
   }
 
   written({ ticket, isKept, block }: Extract<Input, { type: 'kept' }>): void {
@@ -152,6 +169,7 @@ export class Context {
 
   peerDown(peer: PeerId): void {
     this.peers.remove(peer)
+    this.hints.closed(peer)
     const lost: Asker[] = []
     for (const [id, asked] of this.#asked) {
       if (asked.peer !== peer) continue

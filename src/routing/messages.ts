@@ -47,13 +47,14 @@ const TYPES = {
   data: 9,
   receipt: 10,
   cancel: 11,
+  has: 13,
   peers: 15,
   seek: 16,
   neighbors: 17,
 } as const
 
 /** Numbers that later versions give a meaning to; skipped and counted until then (spec §8.6). */
-export const RESERVED_TYPES = { pad: 12, has: 13, onion: 14 } as const
+export const RESERVED_TYPES = { pad: 12, onion: 14 } as const
 
 const PHASES = ['greedy', 'stem', 'copy'] as const
 const CLASSES = ['realtime', 'bulk'] as const
@@ -107,11 +108,18 @@ export interface SignalMessage {
   readonly tail?: readonly Field[]
 }
 
+/** The block is here now: who was told not-found does not ask in vain any more. A hint, no promise. */
+export interface HasMessage {
+  readonly type: 'has'
+  readonly address: Address
+  readonly tail?: readonly Field[]
+}
+
 /** What belongs to one request, under the id that its sender chose. */
 export type RequestedMessage = RequestMessage | BlockMessage | ReceiptMessage | SignalMessage
 /** What speaks of other nodes. */
 export type ExchangeMessage = PeersMessage | SeekMessage | NeighborsMessage
-export type Message = RequestedMessage | ExchangeMessage
+export type Message = RequestedMessage | HasMessage | ExchangeMessage
 
 /** One frame for `message`. Fields out of range are a bug here and throw RangeError. */
 export function encodeMessage(message: Message): Uint8Array {
@@ -133,6 +141,7 @@ export function encodeHeader(message: Message): Uint8Array {
 
 function encodeBody(state: State, message: Message): void {
   if (message.type === 'neighbors') return append(state, encodePositions(message.positions))
+  if (message.type === 'has') return c.fixed32.encode(state, message.address)
   if (message.id > MAX_UINT32) throw new RangeError('out of range')
   c.uint32.encode(state, message.id)
   switch (message.type) {
@@ -169,6 +178,7 @@ export function decodeMessage(frame: Uint8Array): Message | undefined {
   if (frame.length !== expected) throw malformed('has the wrong length')
   const state = stateOf(frame, 1)
   if (type === 'neighbors') return withTail(state, { type, ...decodeNeighbors(state) })
+  if (type === 'has') return withTail(state, { type, address: decodeAddress(state) })
   const id = c.uint32.decode(state)
   switch (type) {
     case 'fetch':
@@ -244,7 +254,7 @@ function decodeRequest(state: State): Omit<RequestMessage, 'type' | 'id' | 'tail
   const freshness = c.uint8.decode(state)
   const home = c.uint8.decode(state)
   const credit = c.uint8.decode(state)
-  const address = copyOf(c.fixed32.decode(state)) as Address
+  const address = decodeAddress(state)
   if (phase === undefined) throw malformed('has an unknown phase')
   if (trafficClass === undefined) throw malformed('has an unknown class')
   if (freshness > 2) throw malformed('has an unknown freshness')
@@ -258,6 +268,10 @@ function decodeRequest(state: State): Omit<RequestMessage, 'type' | 'id' | 'tail
     credit,
     address,
   }
+}
+
+function decodeAddress(state: State): Address {
+  return copyOf(c.fixed32.decode(state)) as Address
 }
 
 function decodePeers(state: State): Pick<PeersMessage, 'records'> {

@@ -139,6 +139,10 @@ export interface RouterStats {
   readonly silences: number
   /** Fetches answered not-found because the same one failed just before. */
   readonly failedRecently: number
+  /** HAS messages sent. */
+  readonly hintsSent: number
+  /** HAS messages that were not looked at, for there were too many. */
+  readonly hintsIgnored: number
   /** Times that a peer came last because it had its share of own first tries. */
   readonly overShare: number
 }

@@ -14,7 +14,7 @@ import { Insert } from './insert.ts'
 import { LocalFetch } from './local-fetch.ts'
 import { NewestFetch } from './newest-fetch.ts'
 import { MAX_CREDIT } from './messages.ts'
-import type { BlockMessage, RequestMessage, RequestedMessage } from './messages.ts'
+import type { BlockMessage, HasMessage, RequestMessage, RequestedMessage } from './messages.ts'
 import { MAX_OPEN_PER_PEER } from './peers.ts'
 import type { Input, LinkNumber, LocalId, Output, PeerId, RouterStats } from './ports.ts'
 import type { Tuning } from './tuning.ts'
@@ -240,6 +240,9 @@ export class Router {
       case 'receipt':
         this.#answered(from, message)
         break
+      case 'has':
+        this.#hint(from, message)
+        break
       case 'peers':
       case 'seek':
       case 'neighbors':
@@ -253,6 +256,19 @@ export class Router {
     if (asker === undefined) return
     this.#context.peers.heard(from, this.#context.nowMs)
     asker.answered(message)
+  }
+
+  /** A peer has what it had not: that may be asked for again, also by those who asked here. */
+  #hint(from: PeerId, { address }: HasMessage): void {
+    const { counters, failedRecently, hints, nowMs } = this.#context
+    const verdict = hints.judge(from, nowMs)
+    if (verdict === 'ban') this.#context.emit({ type: 'ban', peer: from })
+    if (verdict !== 'taken') {
+      counters.hintsIgnored++
+      return
+    }
+    failedRecently.clear(address)
+    this.#context.tellHere(address, from)
   }
 
   #fetchFromPeer(from: PeerId, message: RequestMessage, held: HeldCopy | undefined): void {
@@ -279,7 +295,7 @@ export class Router {
       cachedFor: message.phase === 'greedy' ? link : undefined,
       isStem: message.phase === 'stem',
       answer: (answer) => {
-        if (inbound.delete(id)) this.#answerPeer(from, id, answer) // else the link is gone
+        if (inbound.delete(id)) this.#answerPeer(from, message, answer) // else the link is gone
       },
     }
     const fetch = this.#fetchFor({ address, home, freshness, trafficClass })
@@ -295,11 +311,14 @@ export class Router {
     return held
   }
 
-  #answerPeer(peer: PeerId, id: number, answer: FetchAnswer): void {
+  #answerPeer(peer: PeerId, { id, address, phase }: RequestMessage, answer: FetchAnswer): void {
     if (answer.type === 'found') {
       this.#context.send(peer, { type: 'found', id, block: answer.block })
-    } else if (answer.type === 'not-found') this.#context.send(peer, { type: 'not-found', id })
-    else this.#context.send(peer, { type: 'timeout', id })
+    } else if (answer.type === 'not-found') {
+      const { hints, nowMs } = this.#context
+      if (phase === 'greedy') hints.missed(address, peer, nowMs)
+      this.#context.send(peer, { type: 'not-found', id })
+    } else this.#context.send(peer, { type: 'timeout', id })
   }
 
   #joinFetch(target: FetchTarget, waiter: Waiter): Fetch {

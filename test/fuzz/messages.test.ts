@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { isShoalError } from '../../src/errors.ts'
+import { toAddress } from '../../src/keys/block.ts'
 import {
   NO_PROOF,
   checkHandshake,
@@ -46,6 +47,7 @@ const exchanged: fc.Arbitrary<Message> = fc.oneof(
     .map(([id, records]): Message => ({ type: 'peers', id, records })),
   fc.tuple(u32, u48).map(([id, target]): Message => ({ type: 'seek', id, target })),
   fc.array(u48, { maxLength: 32 }).map((positions): Message => ({ type: 'neighbors', positions })),
+  publicKeys.map((bytes): Message => ({ type: 'has', address: toAddress(bytes) })),
 )
 
 test('what nodes tell of others comes back from its frame', () => {

@@ -57,6 +57,7 @@ const other: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ type: fc.constant('seek'), id: fc.constant(1), target: position }),
   fc.record({ type: fc.constant('neighbors'), positions: fc.array(position, { maxLength: 4 }) }),
   fc.record({ type: fc.constant('peers'), id: fc.constant(0), records: fc.constant([]) }),
+  fc.record({ type: fc.constant('has'), address }),
 )
 const message: fc.Arbitrary<Message> = fc.oneof(request, request, signal, signal, other)
 
@@ -139,7 +140,8 @@ function take(checker: RouterChecker, used: Set<number>, next: Step): void {
     case 'answer': {
       const names = [...checker.sent.keys()]
       const name = names[next.nth % Math.max(1, names.length)]
-      if (name === undefined || next.message.type === 'neighbors') break
+      if (name === undefined || next.message.type === 'neighbors' || next.message.type === 'has')
+        break
       const [from = 0, id = 0] = name.split('/').map(Number)
       checker.input({ type: 'message', from, message: { ...next.message, id } })
       break

@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert/strict'
 import { homePosition } from '../../src/keys/block.ts'
-import type { Block } from '../../src/keys/block.ts'
+import type { Address, Block } from '../../src/keys/block.ts'
+import { mapKey } from '../../src/keys/bytes.ts'
 import type { Message, RequestMessage } from '../../src/routing/messages.ts'
 import { MAX_OPEN_PER_PEER } from '../../src/routing/peers.ts'
 import type { Input, Output, PeerId } from '../../src/routing/ports.ts'
@@ -29,7 +30,9 @@ export class RouterChecker {
   /** Requests that the router sent and no last answer came for: `peer/id`. */
   readonly sent = new Map<string, RequestMessage>()
   /** Requests that peers sent and that are not over: `peer/id`. */
-  readonly #inbound = new Set<string>()
+  readonly #inbound = new Map<string, RequestMessage>()
+  /** When a FETCH of the greedy phase was last answered not-found, by peer and address. */
+  readonly #missed = new Map<string, number>()
   readonly #local = new Set<number>()
   #usedTimers = 0
 
@@ -94,9 +97,9 @@ export class RouterChecker {
   }
 
   #noteMessage(from: PeerId, message: Message): void {
-    if (message.type === 'neighbors') return
+    if (message.type === 'neighbors' || message.type === 'has') return
     const name = `${from}/${message.id}`
-    if (message.type === 'fetch' || message.type === 'insert') this.#inbound.add(name)
+    if (message.type === 'fetch' || message.type === 'insert') this.#inbound.set(name, message)
     if (message.type === 'cancel') this.#inbound.delete(name)
   }
 
@@ -130,6 +133,10 @@ export class RouterChecker {
 
   #checkSend(to: PeerId, message: Message): void {
     assert.ok(this.peers.has(to), `${message.type} to a peer that is gone`)
+    if (message.type === 'has') {
+      this.#checkHint(to, message.address)
+      return
+    }
     assert.ok('id' in message)
     const name = `${to}/${message.id}`
     if (message.type === 'fetch' || message.type === 'insert') {
@@ -138,8 +145,22 @@ export class RouterChecker {
       const open = this.router.load.asked
       assert.ok(open <= this.peers.size * MAX_OPEN_PER_PEER, 'open requests are bounded')
     } else if (LAST_ANSWERS.has(message.type)) {
+      this.#noteAnswer(to, message.type, this.#inbound.get(name))
       assert.ok(this.#inbound.delete(name), `${message.type} to a request that is over`)
     }
+  }
+
+  #noteAnswer(to: PeerId, type: Message['type'], request: RequestMessage | undefined): void {
+    if (request?.type !== 'fetch' || request.phase !== 'greedy' || type !== 'not-found') return
+    this.#missed.set(`${to}/${mapKey(request.address)}`, this.nowMs)
+  }
+
+  /** Only who was told not-found in the last minute hears that the block is here, and once. */
+  #checkHint(to: PeerId, address: Address): void {
+    const name = `${to}/${mapKey(address)}`
+    const missedMs = this.#missed.get(name)
+    assert.ok(missedMs !== undefined && this.nowMs - missedMs < 60_000, 'a hint that is owed')
+    this.#missed.delete(name)
   }
 
   #checkRequest(to: PeerId, { address, credit, home, phase }: RequestMessage): void {

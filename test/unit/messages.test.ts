@@ -45,6 +45,8 @@ const messages: Message[] = [
   { type: 'found', id: 2 ** 32 - 1, block },
   { type: 'data', id: 0, block },
   { type: 'receipt', id: 1, copies: 255 },
+  { type: 'has', address },
+  { type: 'has', address, tail: [{ tag: 2, value: address }] },
   { type: 'peers', id: 0, records: [] },
   { type: 'peers', id: 5, records: [record, puzzled], tail: [{ tag: 0, value: address }] },
   { type: 'peers', id: 5, records: times(5, puzzled) },
@@ -83,6 +85,7 @@ test('a message is the bytes of its example in the spec', () => {
     ['fetch', request, 44],
     ['peers', { type: 'peers', id: 7, records: [{ ...puzzled, publicKey: address }] }, 57],
     ['seek', { type: 'seek', id: 7, target: 0x0102_0304_0506 }, 13],
+    ['has', { type: 'has', address }, 35],
     ['neighbors', { type: 'neighbors', positions: [0x0102_0304_0506, 2 ** 48 - 1] }, 16],
   ]
   for (const [word, message, lengthBytes] of examples) {

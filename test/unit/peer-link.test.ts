@@ -242,3 +242,11 @@ test('what a peer says of other nodes goes to the exchange, not to the router', 
   assert.deepEqual(exchanged, messages)
   assert.deepEqual(handled, [])
 })
+
+test('a HAS goes to the router, and no store is asked', async () => {
+  const { receive, handled, reads } = makeLink()
+  const message = { type: 'has', address: signedBlock(1, 7).address } as const
+  await receive(message)
+  assert.deepEqual(handled, [{ message, held: undefined }])
+  assert.deepEqual(reads, [])
+})

@@ -1,5 +1,5 @@
 /**
- * The vectors of networks, positions, handshakes and of what nodes tell of each other (§6, §7.6, §8.5),
+ * The vectors of networks, positions, handshakes and of what nodes tell unasked (§6, §7.6, §8.5, §8.7),
  * put together byte by byte.
  * @module
  */
@@ -158,9 +158,16 @@ interface MessageCase {
 }
 
 function messages(): Vector[] {
-  return [...peers(), ...seeks(), ...neighbors()].map(({ name, bytes, says }) => ({
+  return [
+    ...vectorsOf('§8.5', [...peers(), ...seeks(), ...neighbors()]),
+    ...vectorsOf('§8.7', hints()),
+  ]
+}
+
+function vectorsOf(spec: string, cases: readonly MessageCase[]): Vector[] {
+  return cases.map(({ name, bytes, says }) => ({
     name,
-    spec: '§8.5',
+    spec,
     input: { message: frameOf(bytes) },
     expect: says === undefined ? 'E_MESSAGE_CODEC' : 'ok',
     ...(says !== undefined && { output: says }),
@@ -234,6 +241,15 @@ function neighbors(): MessageCase[] {
     },
     { name: 'NEIGHBORS of 33', bytes: `1121${'000000000001'.repeat(33)}` },
     { name: 'NEIGHBORS with more than it counts', bytes: `1101${'000000000001'.repeat(2)}` },
+  ]
+}
+
+function hints(): MessageCase[] {
+  const address = hex(KEY)
+  return [
+    { name: 'HAS', bytes: `0d${address}`, says: { type: 'has', address } },
+    { name: 'HAS with a tail that must be understood', bytes: `0d${address} 0200 0100` },
+    { name: 'HAS with a byte after its tail', bytes: `0d${address} 0000 01` },
   ]
 }
 

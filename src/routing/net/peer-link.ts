@@ -13,6 +13,7 @@ import { decodeMessage, encodeHeader } from '../messages.ts'
 import type {
   BlockMessage,
   ExchangeMessage,
+  HasMessage,
   Message,
   RequestMessage,
   RequestedMessage,
@@ -38,7 +39,7 @@ export class PeerLink {
   readonly #store: BlockStore
   readonly #counters: DriverCounters
   readonly #awaitedBlock: (message: BlockMessage) => Address | undefined
-  readonly #handle: (message: RequestedMessage, held?: HeldCopy) => void
+  readonly #handle: (message: RequestedMessage | HasMessage, held?: HeldCopy) => void
   readonly #exchange: (message: ExchangeMessage) => void
   readonly #ban: () => void
   /** Requests that wait for their look-up, oldest first; by id, so that CANCEL takes one out. */
@@ -58,7 +59,7 @@ export class PeerLink {
     store: BlockStore
     counters: DriverCounters
     awaitedBlock: (message: BlockMessage) => Address | undefined
-    handle: (message: RequestedMessage, held?: HeldCopy) => void
+    handle: (message: RequestedMessage | HasMessage, held?: HeldCopy) => void
     /** What it says of other nodes. */
     exchange: (message: ExchangeMessage) => void
     /** Ends the link and refuses its key for a while. */
@@ -156,6 +157,7 @@ export class PeerLink {
       case 'accept':
       case 'have':
       case 'receipt':
+      case 'has':
         this.#handle(message)
         break
       case 'peers':
