@@ -28,7 +28,12 @@ export interface FakeTransport {
   /** Somebody connects; `handshake` in place of a good one. */
   connect(
     publicKey: Uint8Array,
-    options?: { isInitiator?: boolean; handshake?: Uint8Array; proof?: Uint8Array },
+    options?: {
+      isInitiator?: boolean
+      isRelayed?: boolean
+      handshake?: Uint8Array
+      proof?: Uint8Array
+    },
   ): FakePeer
 }
 
@@ -60,9 +65,9 @@ export function createFakeTransport(
     },
     connect: (
       publicKey: Uint8Array,
-      options: { isInitiator?: boolean; handshake?: Uint8Array; proof?: Uint8Array } = {},
+      options: Parameters<FakeTransport['connect']>[1] = {},
     ): FakePeer => {
-      const { isInitiator = false, proof = NO_PROOF } = options
+      const { isInitiator = false, isRelayed = false, proof = NO_PROOF } = options
       const channelBinding = new Uint8Array(32).fill(9)
       const theirs = { definition, publicKey, proof }
       const ends = { remotePublicKey: ownKey, channelBinding, isInitiator: !isInitiator }
@@ -81,6 +86,7 @@ export function createFakeTransport(
         isInitiator,
         remoteHandshake: options.handshake ?? createHandshake(theirs, ends),
         remoteHost: undefined,
+        isRelayed,
         rttMs: 40,
         send: (frame, rest = new Uint8Array(0)) => {
           heard.push(decodeMessage(concat(frame, rest)) as Message)

@@ -9,8 +9,10 @@ import type { NoiseKeyPair, NoiseStream } from 'hyperdht'
 import { keyPairFromSeed } from '../../src/keys/primitives.ts'
 import type { Bootstrap } from '../../src/routing/net/bootstrap.ts'
 import { createHyperswarmTransport } from '../../src/routing/net/hyperswarm.ts'
-import type { HyperswarmTransportOptions } from '../../src/routing/net/hyperswarm.ts'
-import type { Transport } from '../../src/routing/net/transport.ts'
+import type {
+  HyperswarmTransport,
+  HyperswarmTransportOptions,
+} from '../../src/routing/net/hyperswarm.ts'
 import { silentLogger } from '../../src/runtime.ts'
 
 export const HOST = '127.0.0.1'
@@ -18,7 +20,7 @@ export const HOST = '127.0.0.1'
 const DEADLINE_MS = 30_000
 const RETRY_MS = 50
 
-export type Made = Transport & { readonly keyPair: NoiseKeyPair }
+export type Made = HyperswarmTransport & { readonly keyPair: NoiseKeyPair }
 
 /** Under a topic of its own unless one is given. */
 export function makeTransport(
@@ -41,6 +43,7 @@ export function makeTransport(
     drop: (publicKey) => transport.drop(publicKey),
     seek: (topics) => transport.seek(topics),
     close: () => transport.close(),
+    relayed: transport.relayed,
   }
 }
 

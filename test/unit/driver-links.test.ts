@@ -63,6 +63,7 @@ async function openNode() {
       remotePublicKey,
       remoteHandshake: createHandshake(theirs, { ...ends, remotePublicKey: publicKey }),
       remoteHost: undefined,
+      isRelayed: false,
       rttMs: undefined,
       send: (frame, rest = new Uint8Array(0)) => {
         const message = decodeMessage(concat(frame, rest)) as Message

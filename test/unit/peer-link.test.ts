@@ -59,6 +59,7 @@ function makeLink(awaited?: Address) {
       channelBinding: new Uint8Array(32),
       isInitiator: true,
       remoteHost: undefined,
+      isRelayed: false,
       rttMs: undefined,
       send: (frame, rest = new Uint8Array(0)) => {
         sent.push(decodeMessage(concat(frame, rest)) as Message)

@@ -30,6 +30,17 @@ const CONTROL_CLOSE = 3
 const ONE_BYTE = 0xfc
 const TWO_BYTES = 0xfd
 
+/** Ends `stream` when a message is announced that is longer than MAX_MESSAGE_BYTES, also before it is open. */
+export function guardLength(stream: NoiseStream): void {
+  /* oxlint-disable no-underscore-dangle -- as below */
+  stream._utp = {
+    setContentSize: () => {
+      if (stream._len > MAX_MESSAGE_BYTES) stream.destroy(new Error('message too long'))
+    },
+  }
+  /* oxlint-enable no-underscore-dangle */
+}
+
 /**
  * Ends `stream` when a message is announced that is longer than MAX_MESSAGE_BYTES, before room for it is
  * made, and when one that is announced takes too long. The fields are private to secret-stream: tests pin

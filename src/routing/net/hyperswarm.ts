@@ -9,18 +9,22 @@ import { ShoalError } from '../../errors.ts'
 import { compare, equals, mapKey } from '../../keys/bytes.ts'
 import { createSystemRng, systemClock } from '../../runtime.ts'
 import { AddressLimits } from './address-limits.ts'
+import { isRelayed } from './circuit.ts'
 import { BAN_MS, createDenyList } from './deny-list.ts'
 import { bindDht } from './dht.ts'
+import { Relays } from './relays.ts'
 import { Dials } from './swarm-dials.ts'
 import { startDiscovery } from './discovery.ts'
 import { awaitOpening, guardStream } from './first-message.ts'
 import { CHANNEL, openSwarmLink } from './swarm-link.ts'
 import type { Clock, Logger } from '../../runtime.ts'
 import type { Discovery } from './discovery.ts'
+import type { RelayCounters } from './relay.ts'
 import type { SwarmLink, SwarmLinkOptions } from './swarm-link.ts'
 import type { Transport, TransportHandlers } from './transport.ts'
 import type DHT from 'hyperdht'
 import type { DhtAddress, NoiseKeyPair, NoiseStream } from 'hyperdht'
+import type Protomux from 'protomux'
 
 /** Links at a time: 32, those about to give way, and those that are only told of others (spec §7.4). */
 const MAX_LINKS = 48
@@ -42,14 +46,23 @@ export interface HyperswarmTransportOptions {
   readonly listenHost?: string
   readonly clock?: Clock
   readonly logger: Logger
+  /** Starts the DHT node; default: on real sockets, as they are. */
+  readonly bind?: typeof bindDht
+}
+
+export interface HyperswarmTransport extends Transport {
+  /** What was passed on between peers since the start. */
+  readonly relayed: Readonly<RelayCounters>
 }
 
 /** A transport on hyperswarm; `open` rejects with E_LISTEN where `listenHost` cannot be bound. */
-export function createHyperswarmTransport(options: HyperswarmTransportOptions): Transport {
-  return new HyperswarmTransport(options)
+export function createHyperswarmTransport(
+  options: HyperswarmTransportOptions,
+): HyperswarmTransport {
+  return new SwarmTransport(options)
 }
 
-class HyperswarmTransport implements Transport {
+class SwarmTransport implements HyperswarmTransport {
   readonly #options: HyperswarmTransportOptions
   readonly #clock: Clock
   readonly #banned
@@ -57,6 +70,7 @@ class HyperswarmTransport implements Transport {
   /** As many may be silent as could be linked: one provider must not take all places. */
   readonly #silentLimits = new AddressLimits()
   readonly #links = new Map<string, SwarmLink>()
+  readonly #relays: Relays
   #silent = 0
   #topics: readonly Uint8Array[] = []
   #handlers: TransportHandlers | undefined
@@ -71,6 +85,16 @@ class HyperswarmTransport implements Transport {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#banned = createDenyList(this.#clock)
+    this.#relays = new Relays({
+      keyPair: options.keyPair,
+      clock: this.#clock,
+      mayKnock: (publicKey) => !this.#isClosing() && !this.#banned.has(publicKey),
+      onstream: (stream) => this.#arrived(stream),
+    })
+  }
+
+  get relayed(): Readonly<RelayCounters> {
+    return this.#relays.counters
   }
 
   async open(handlers: TransportHandlers): Promise<void> {
@@ -82,12 +106,11 @@ class HyperswarmTransport implements Transport {
     await this.#opening
   }
 
-  /** `through` is not for this transport: it tries the direct way once more (decision 0019). */
-  dial(publicKey: Uint8Array): void {
+  dial(publicKey: Uint8Array, { through }: { readonly through?: Uint8Array } = {}): void {
     if (this.#isClosing() || this.#links.has(mapKey(publicKey))) return
     const isRefused = this.#banned.has(publicKey) || equals(publicKey, this.#publicKey)
     if (isRefused || this.#dials === undefined) this.#failLater(publicKey)
-    else this.#dials.dial(publicKey)
+    else this.#dials.dial(publicKey, through)
   }
 
   drop(publicKey: Uint8Array): void {
@@ -110,8 +133,8 @@ class HyperswarmTransport implements Transport {
   }
 
   async #open(handlers: TransportHandlers): Promise<void> {
-    const { keyPair, topic, bootstrap, listenHost, logger } = this.#options
-    const dht = await bindDht({
+    const { keyPair, topic, bootstrap, listenHost, logger, bind = bindDht } = this.#options
+    const dht = await bind({
       ...(bootstrap !== undefined && { bootstrap }),
       ...(listenHost !== undefined && { host: listenHost, firewalled: false }),
     })
@@ -129,6 +152,7 @@ class HyperswarmTransport implements Transport {
       keyPair,
       clock: this.#clock,
       isLinked: (publicKey) => this.#links.has(mapKey(publicKey)),
+      connectThrough: (through, publicKey) => this.#relays.connect(through, publicKey),
       onopen: (stream) => this.#dialed(stream),
       onfailed: (publicKey) => this.#failed(publicKey, false),
     })
@@ -185,7 +209,7 @@ class HyperswarmTransport implements Transport {
     opening: { readonly message: Uint8Array; readonly handshake: Uint8Array },
   ): void {
     const existing = this.#links.get(mapKey(stream.remotePublicKey))
-    if (existing !== undefined && this.#staysBeforeDialed(existing, stream.remotePublicKey)) {
+    if (existing !== undefined && this.#staysBeforeDialed(existing, stream)) {
       stream.destroy()
       return
     }
@@ -195,12 +219,16 @@ class HyperswarmTransport implements Transport {
 
   /**
    * Whether a link stays although its peer dials. Where two dials cross, that of the greater key stays, on
-   * both sides; later on a peer that dials has lost the link, and gets another (spec §7.4).
+   * both sides, and the direct one before one through a relay; later on a peer that dials has lost the
+   * link, and gets another (spec §7.4).
    */
-  #staysBeforeDialed(existing: SwarmLink, remotePublicKey: Uint8Array): boolean {
+  #staysBeforeDialed(existing: SwarmLink, stream: NoiseStream): boolean {
     const isYoung = this.#clock.now() - existing.openedAtMs < CROSSING_MS
     const isCrossing = existing.isInitiator && (isYoung || !existing.isUp)
-    return isCrossing && compare(this.#publicKey, remotePublicKey) > 0
+    if (!isCrossing || existing.isRelayed !== isRelayed(stream)) {
+      return isCrossing && !existing.isRelayed
+    }
+    return compare(this.#publicKey, stream.remotePublicKey) > 0
   }
 
   #dialed(stream: NoiseStream): void {
@@ -227,10 +255,12 @@ class HyperswarmTransport implements Transport {
     const link: SwarmLink = openSwarmLink(stream, {
       opening,
       remoteHost,
+      isRelayed: isRelayed(stream),
       clock: this.#clock,
       logger: this.#options.logger,
       handshake: (of) => handlers.handshake(of),
       onlink: (offered) => handlers.onlink(offered),
+      onopen: (mux) => this.#opened(link, mux, remotePublicKey),
       onban: () => this.#banned.add(remotePublicKey, BAN_MS),
       onend: (wasUp, wasSilent) => {
         if (this.#links.get(id) === link) this.#links.delete(id)
@@ -243,6 +273,16 @@ class HyperswarmTransport implements Transport {
     this.#limits.opened(remoteHost)
     this.#links.set(id, link)
     link.start()
+  }
+
+  /** A relayed link carries no others. */
+  #opened(link: SwarmLink, mux: Protomux, remotePublicKey: Uint8Array): void {
+    if (link.isRelayed) return
+    const onbreach = (): void => {
+      this.#banned.add(remotePublicKey, BAN_MS)
+      link.end()
+    }
+    this.#relays.attach(mux, { remotePublicKey, isInitiator: link.isInitiator, onbreach })
   }
 
   async #close(): Promise<void> {

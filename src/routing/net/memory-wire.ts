@@ -28,6 +28,7 @@ export interface WireOptions {
   /** The dialer first. */
   readonly sides: readonly [WireSide, WireSide]
   readonly channelBinding: Uint8Array
+  readonly isRelayed: boolean
   /** One side did not take the link; `onend` follows for both. */
   onrefused(): void
   /** It is over for the side with this key, which hears of it next. Comes once for each. */
@@ -100,6 +101,7 @@ class End {
       ...this.#ends(),
       remoteHandshake: copyOf(this.#peer.side.handshake(this.#peer.#ends())),
       remoteHost: undefined,
+      isRelayed: this.#options.isRelayed,
       rttMs: latencyMs(here, there) + latencyMs(there, here),
       send: (frame, rest) => this.#send(rest === undefined ? frame : concat(frame, rest)),
       close: ({ ban = false } = {}) => this.close(ban),

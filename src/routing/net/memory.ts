@@ -213,6 +213,7 @@ class Network {
           : this.#latencyMs(from, through) + this.#latencyMs(through, to),
       channelBinding: digest([dialer.publicKey, dialed.publicKey, uint64(this.#links++)]),
       sides: [wireSide(dialer), wireSide(dialed)],
+      isRelayed: through !== undefined,
       onrefused: () => {
         this.#options.clock.after(0, () => dialer.handlers.onfailed(dialed.publicKey, true))
       },

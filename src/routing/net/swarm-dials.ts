@@ -1,6 +1,6 @@
 /**
- * Dials under way on hyperdht: one a key, each with an end. It finds the peer on the DHT, punches holes,
- * and goes through a relay where one is named.
+ * Dials under way: one a key, each with an end. First through a link where one is named (spec §7.7), then
+ * by hyperdht, which finds the peer on the DHT and punches holes.
  * @module
  */
 import { compare, mapKey } from '../../keys/bytes.ts'
@@ -12,6 +12,8 @@ import type { NoiseKeyPair, NoiseStream } from 'hyperdht'
 const MAX_DIALS = 16
 /** A peer that has not been reached by then will not be, ms: punching through two NATs takes several. */
 const DIAL_TIMEOUT_MS = 20_000
+/** Through a link it takes a few round trips, ms. */
+const RELAYED_TIMEOUT_MS = 10_000
 /**
  * Of two nodes that find each other at once, the one with the greater key waits this long, ms: the other
  * dial makes its own needless.
@@ -23,6 +25,8 @@ export interface DialsOptions {
   readonly keyPair: NoiseKeyPair
   readonly clock: Clock
   readonly isLinked: (publicKey: Uint8Array) => boolean
+  /** A stream by way of a link; undefined where that cannot be. */
+  readonly connectThrough: (through: Uint8Array, publicKey: Uint8Array) => NoiseStream | undefined
   /** Noise has proven the key; the stream's user listens to its errors from now on. */
   readonly onopen: (stream: NoiseStream) => void
   /** Never inside `dial`, and not after `drop`. */
@@ -42,7 +46,8 @@ export class Dials {
     this.#options = options
   }
 
-  dial(publicKey: Uint8Array): void {
+  /** `through`: the link to try first. */
+  dial(publicKey: Uint8Array, through?: Uint8Array): void {
     const id = mapKey(publicKey)
     if (this.#dials.has(id)) return
     const { clock, keyPair, onfailed } = this.#options
@@ -51,7 +56,7 @@ export class Dials {
       return
     }
     const delayMs = compare(keyPair.publicKey, publicKey) < 0 ? 0 : YIELD_MS
-    const cancelTimer = clock.after(delayMs, () => this.#connect(publicKey))
+    const cancelTimer = clock.after(delayMs, () => this.#connect(publicKey, through))
     this.#dials.set(id, { stream: undefined, cancelTimer })
   }
 
@@ -75,28 +80,32 @@ export class Dials {
     return dial
   }
 
-  #connect(publicKey: Uint8Array): void {
-    const { dht, keyPair, clock, isLinked, onopen } = this.#options
+  #connect(publicKey: Uint8Array, through: Uint8Array | undefined): void {
+    const { dht, keyPair, clock, isLinked, connectThrough, onopen } = this.#options
     const dial = this.#dials.get(mapKey(publicKey))
     if (dial === undefined) return
     if (isLinked(publicKey)) {
       this.#take(publicKey)
       return
     }
-    const stream = dht.connect(Buffer.from(publicKey), { keyPair })
+    const relayed = through && connectThrough(through, publicKey)
+    const stream = relayed ?? dht.connect(Buffer.from(publicKey), { keyPair })
+    const limitMs = relayed === undefined ? DIAL_TIMEOUT_MS : RELAYED_TIMEOUT_MS
     dial.stream = stream
-    dial.cancelTimer = clock.after(DIAL_TIMEOUT_MS, () => stream.destroy())
+    dial.cancelTimer = clock.after(limitMs, () => stream.destroy())
     stream.on('error', () => {}) // whatever it was, `close` follows
     stream.on('open', () => {
       if (this.#dials.get(mapKey(publicKey)) === dial) this.#take(publicKey)
       onopen(stream)
     })
-    stream.on('close', () => this.#failed(publicKey, dial))
+    stream.on('close', () => this.#failed(publicKey, dial, relayed !== undefined))
   }
 
   /** Comes after `open` too: then the dial is no longer there. */
-  #failed(publicKey: Uint8Array, dial: Dial): void {
+  #failed(publicKey: Uint8Array, dial: Dial, wasRelayed: boolean): void {
     if (this.#dials.get(mapKey(publicKey)) !== dial) return
+    dial.cancelTimer()
+    if (wasRelayed) return this.#connect(publicKey, undefined) // perhaps it can be reached by now
     this.#take(publicKey)
     if (!this.#options.isLinked(publicKey)) this.#options.onfailed(publicKey)
   }

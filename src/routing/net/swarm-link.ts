@@ -29,7 +29,7 @@ const BATCH_BYTES = 48 * 1024
 /** A frame, in one part or two: written straight into the buffer that is encrypted in place. */
 type Frame = readonly [frame: Uint8Array, rest?: Uint8Array | undefined]
 
-const FRAME: Encoder<Frame> = {
+export const FRAME: Encoder<Frame> = {
   preencode(state, [frame, rest]) {
     c.raw.preencode(state, frame)
     if (rest !== undefined) c.raw.preencode(state, rest)
@@ -45,10 +45,13 @@ export interface SwarmLinkOptions {
   /** The dialer's first message and the handshake in it; undefined: this side dialed. */
   readonly opening: { readonly message: Uint8Array; readonly handshake: Uint8Array } | undefined
   readonly remoteHost: string | undefined
+  readonly isRelayed: boolean
   readonly clock: Clock
   readonly logger: Logger
   handshake(of: LinkEnds): Uint8Array
   onlink(link: Link): LinkHandlers | undefined
+  /** It is up, and both sides have opened the channel: there is room for others. */
+  onopen(mux: Protomux): void
   /** Its user wants no more of this peer; comes before the end. */
   onban(): void
   /** Comes once, before the handlers' `onclose`. `wasUp`: `onlink` had taken it; `wasSilent`: the peer opened no channel. */
@@ -66,6 +69,7 @@ export class SwarmLink {
   readonly #stream: NoiseStream
   readonly #guarded: GuardedStream
   readonly #options: SwarmLinkOptions
+  readonly #mux: Protomux
   readonly #channel: MuxChannel | null
   readonly #message: MuxMessage<Frame> | undefined
   readonly #cancelTimeout: () => void
@@ -92,7 +96,8 @@ export class SwarmLink {
       this.end()
     })
     this.#guarded = createGuardedStream(stream)
-    this.#channel = new Protomux(this.#guarded).createChannel({
+    this.#mux = new Protomux(this.#guarded)
+    this.#channel = this.#mux.createChannel({
       protocol: CHANNEL,
       handshake: c.raw,
       onopen: (handshake) => this.#opened(handshake),
@@ -115,6 +120,10 @@ export class SwarmLink {
     if (this.#over) return
     this.#channel?.open(this.#options.handshake(this.#ends))
     if (opening !== undefined) this.#guarded.receive(opening.message)
+  }
+
+  get isRelayed(): boolean {
+    return this.#options.isRelayed
   }
 
   /** Whether `onlink` has taken it. */
@@ -144,6 +153,7 @@ export class SwarmLink {
     if (this.#over) return
     this.#isOpen = true
     if (this.isInitiator) this.#take(handshake)
+    if (!this.#over) this.#options.onopen(this.#mux)
     this.#flush()
     this.#drained()
   }
@@ -155,8 +165,10 @@ export class SwarmLink {
       ...this.#ends,
       remoteHandshake: handshake,
       remoteHost: this.#options.remoteHost,
+      isRelayed: this.#options.isRelayed,
       get rttMs() {
-        return rawStream.rtt > 0 ? rawStream.rtt : undefined
+        const { rtt = 0 } = rawStream
+        return rtt > 0 ? rtt : undefined
       },
       send: (frame, rest) => this.#send([frame, rest]),
       close: ({ ban = false } = {}) => {

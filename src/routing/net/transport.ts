@@ -23,6 +23,8 @@ export interface Link extends LinkEnds {
   readonly remoteHandshake: Uint8Array
   /** IP address of the peer; undefined where there is none, or another relays for it. */
   readonly remoteHost: string | undefined
+  /** Whether a third node passes its bytes on, unread (spec §7.7). */
+  readonly isRelayed: boolean
   /** Round trip as measured until now, ms; undefined: not yet. */
   readonly rttMs: number | undefined
   /**

@@ -18,9 +18,9 @@ declare module 'hyperdht' {
     readonly handshakeHash: Uint8Array
     readonly rawStream: {
       write(bytes: Uint8Array): boolean
-      /** Smoothed round trip, ms; 0: not measured yet. */
-      readonly rtt: number
-      readonly remoteHost: string | null
+      /** Smoothed round trip, ms; 0: not measured yet; absent where it is no socket's. */
+      readonly rtt?: number
+      readonly remoteHost?: string | null
     }
     readonly destroying: boolean
     alloc(length: number): Uint8Array
@@ -87,6 +87,23 @@ declare module 'hyperdht' {
     ): { listen(keyPair: NoiseKeyPair): Promise<unknown>; close(): Promise<void> }
     destroy(options?: { force?: boolean }): Promise<void>
   }
+}
+
+declare module '@hyperswarm/secret-stream' {
+  import type { NoiseKeyPair, NoiseStream } from 'hyperdht'
+  import type { Duplex } from 'streamx'
+
+  const SecretStream: new (
+    isInitiator: boolean,
+    rawStream: Duplex,
+    options: {
+      pattern: 'IK'
+      keyPair: NoiseKeyPair
+      /** Of the initiator: whom it wants to talk with. */
+      remotePublicKey?: Uint8Array
+    },
+  ) => NoiseStream
+  export default SecretStream
 }
 
 declare module 'hyperswarm' {
