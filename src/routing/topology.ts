@@ -133,6 +133,11 @@ export class Topology {
     )
   }
 
+  /** Whether it would be among the nearest 4 of its side. */
+  wouldBeNeighbor(position: number): boolean {
+    return this.#isPosition(position) && this.#links.wouldBeRing(position)
+  }
+
   /** Up to `count` linked or recently linked peers nearest to `target`: the answer to SEEK. */
   nearest(target: number, count: number): Candidate[] {
     const candidates = this.#links.all.map(({ key, position }) => ({ key, position }))

@@ -11,6 +11,7 @@ import { Driver } from '../../src/routing/net/driver.ts'
 import type { PeerCache } from '../../src/routing/net/peer-cache.ts'
 import { networkDefinition } from '../../src/routing/network.ts'
 import type { NetworkDefinition } from '../../src/routing/network.ts'
+import { RING, distance, nodePosition } from '../../src/routing/position.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
 import { createFakeTransport } from '../helpers/fake-transport.ts'
@@ -49,6 +50,27 @@ test('of a thousand that connect at once a node takes as many as it has use for,
   await clock.runFor(2_000)
   for (const { ended } of told) assert.equal(ended(), false, at)
   assert.ok(driver.counters.refused.full >= 900, at)
+  await driver.close()
+})
+
+test('who comes through a third node is let in as a neighbor, and for nothing else', async () => {
+  const { clock, fake, driver, keyOf } = await openNode()
+  const keyWithin = (least: number, most: number): Uint8Array => {
+    for (;;) {
+      const publicKey = keyOf()
+      const position = nodePosition(definition.hash, publicKey, NO_PROOF)
+      const away = distance(position, driver.position) / RING
+      if (away >= least && away <= most) return publicKey
+    }
+  }
+  for (let count = 0; count < 16; count++) fake.connect(keyWithin(0.1, 0.3))
+  fake.connect(keyWithin(0.4, 0.5), { isRelayed: true })
+  await clock.runFor(10)
+  assert.equal(driver.peers, 16, at)
+  fake.connect(keyWithin(0.4, 0.5))
+  fake.connect(keyWithin(0, 0.09), { isRelayed: true })
+  await clock.runFor(10)
+  assert.equal(driver.peers, 18, at)
   await driver.close()
 })
 

@@ -188,7 +188,10 @@ export class LinkKeeper {
 
   #hasRoomFor(link: Link, candidate: Candidate): boolean {
     if (this.#links.size >= MAX_LINKS || this.#links.has(candidate.key)) return false
-    return link.isInitiator || this.#topology.wouldAccept(candidate)
+    if (link.isInitiator) return true
+    // no address limit sees who comes through a third node: only neighbors are worth that
+    const isWorthIt = !link.isRelayed || this.#topology.wouldBeNeighbor(candidate.position)
+    return isWorthIt && this.#topology.wouldAccept(candidate)
   }
 
   /** No room: but a newcomer has to begin somewhere, and learns who its neighbors are. */
