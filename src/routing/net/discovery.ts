@@ -48,6 +48,8 @@ export interface DiscoveryOptions {
   readonly logger: Logger
   /** Every key that a round has found, this node's own excepted. */
   readonly onfound: (publicKey: Uint8Array, topic: Uint8Array) => void
+  /** Told again and again whether the DHT answered. */
+  readonly ondht?: ((answered: boolean) => void) | undefined
 }
 
 export function startDiscovery(options: DiscoveryOptions): Discovery {
@@ -100,11 +102,12 @@ interface DhtReport {
 }
 
 /** Tells the operator when the DHT falls silent, and when it is heard again. */
-function createDhtReport({ clock, logger }: DiscoveryOptions): DhtReport {
+function createDhtReport({ clock, logger, ondht }: DiscoveryOptions): DhtReport {
   let wasHeard = false
   let hasWarned = false
   const heard = (answered: boolean): void => {
     wasHeard = answered
+    ondht?.(answered)
     if (!answered && !hasWarned) {
       logger.warn('the DHT does not answer: looking for peers again every few seconds')
     }

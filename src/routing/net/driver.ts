@@ -60,12 +60,14 @@ export class Driver {
   readonly #inserts = new Map<LocalId, Pending<number>>()
   readonly #peerListeners = new Set<() => void>()
   #cacheWrites = 0
+  #aloneSinceMs: number
   #nextPeer = 1
   #nextLocal = 1
   #isClosed = false
 
   constructor(options: DriverOptions) {
     this.#options = options
+    this.#aloneSinceMs = options.clock.now()
     const { definition, publicKey, proof = NO_PROOF, transport } = options
     this.position = nodePosition(definition.hash, publicKey, proof)
     this.#router = new Router({ position: this.position, rng: options.rng })
@@ -83,6 +85,11 @@ export class Driver {
 
   get peers(): number {
     return this.#links.size
+  }
+
+  /** How long it has had no peers, ms; 0 while it has some. */
+  get aloneMs(): number {
+    return this.peers > 0 ? 0 : this.#options.clock.now() - this.#aloneSinceMs
   }
 
   /** Everything that is open, for tests that look for leaks. */
@@ -238,6 +245,7 @@ export class Driver {
   #down(id: PeerId, peer: PeerLink, publicKey: Uint8Array): void {
     peer.closed()
     this.#links.delete(id)
+    if (this.#links.size === 0) this.#aloneSinceMs = this.#options.clock.now()
     this.#linkNumbers.closed(publicKey)
     this.#handle({ type: 'peer-down', peer: id })
     this.#options.store.setRange(this.#router.range)

@@ -44,6 +44,8 @@ export interface HyperswarmTransportOptions {
   readonly bootstrap: readonly DhtAddress[] | undefined
   /** IPv4 address to bind; given one, the node takes itself to be reachable there. */
   readonly listenHost?: string
+  /** Told again and again whether the DHT answers. */
+  readonly ondht?: (answers: boolean) => void
   readonly clock?: Clock
   readonly logger: Logger
   /** Starts the DHT node; default: on real sockets, as they are. */
@@ -133,7 +135,7 @@ class SwarmTransport implements HyperswarmTransport {
   }
 
   async #open(handlers: TransportHandlers): Promise<void> {
-    const { keyPair, topic, bootstrap, listenHost, logger, bind = bindDht } = this.#options
+    const { keyPair, topic, bootstrap, listenHost, ondht, logger, bind = bindDht } = this.#options
     const dht = await bind({
       ...(bootstrap !== undefined && { bootstrap }),
       ...(listenHost !== undefined && { host: listenHost, firewalled: false }),
@@ -160,7 +162,8 @@ class SwarmTransport implements HyperswarmTransport {
       handlers.onfound(publicKey, where)
     const rng = createSystemRng()
     const clock = this.#clock
-    this.#discovery = startDiscovery({ dht, swarm, keyPair, topic, clock, rng, logger, onfound })
+    const found = { onfound, ondht }
+    this.#discovery = startDiscovery({ dht, swarm, keyPair, topic, clock, rng, logger, ...found })
     this.#discovery.seek(this.#topics)
   }
 
