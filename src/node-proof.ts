@@ -4,11 +4,13 @@
  * @module
  */
 import { join } from 'node:path'
-import { readAtMost, replaceFile } from './datastore/whole-file.ts'
+import { fileAt, readAtMost, replaceFile } from './datastore/whole-file.ts'
 import { ShoalError } from './errors.ts'
 import { makeFolder } from './make-folder.ts'
+import { NO_PROOF } from './routing/handshake.ts'
 import type { NetworkDefinition } from './routing/network.ts'
-import { solveProof, verifyProof } from './routing/position-proof.ts'
+import { verifyProof } from './routing/position-proof.ts'
+import type { Logger } from './runtime.ts'
 
 const FILE = 'node.proof'
 /** Proofs are shorter; of a longer file nothing is believed. */
@@ -17,48 +19,48 @@ const MAX_FILE_BYTES = 256
 export interface ProofRequest {
   readonly definition: NetworkDefinition
   readonly publicKey: Uint8Array
-  /** Gives up solving; nothing is written. */
-  readonly signal?: AbortSignal
-  /** Called once where there is none yet, and solving takes some seconds. */
-  readonly onsolving?: () => void
+  readonly logger: Logger
 }
 
 /**
- * The proof in `dataDir` where it is good for that network and key, else a new one, which is written
- * there. Without `dataDir` it is kept nowhere; a network without puzzles needs no file. Rejects with the
- * reason of `signal`. @throws ShoalError E_STORE_IO
+ * The proof in `dataDir` where it is good for that network and key; undefined: it has to be solved. A
+ * network without puzzles needs no file. Warns of one that is good for nothing.
+ * @throws ShoalError E_STORE_IO where what has the name is no file, or cannot be read
  */
-export async function loadProof(
+export async function keptProof(
   dataDir: string | undefined,
-  request: ProofRequest,
-): Promise<Uint8Array> {
-  const { definition, publicKey, signal, onsolving } = request
-  const options = signal === undefined ? {} : { signal }
-  if (definition.proof.kind === 0) return solveProof(definition, publicKey, options)
-  const kept = dataDir === undefined ? undefined : await readProof(dataDir)
-  if (kept !== undefined && (await verifyProof(definition, publicKey, kept))) return kept
-  onsolving?.()
-  const proof = await solveProof(definition, publicKey, options)
-  if (dataDir !== undefined) await writeProof(dataDir, proof)
-  return proof
+  { definition, publicKey, logger }: ProofRequest,
+): Promise<Uint8Array | undefined> {
+  if (definition.proof.kind === 0) return NO_PROOF
+  const kept = dataDir === undefined ? undefined : await readProof(join(dataDir, FILE))
+  if (kept === undefined) return undefined
+  if (await verifyProof(definition, publicKey, kept)) return kept
+  logger.warn(`the file ${FILE} is damaged, or of another node: solving the puzzle again`)
+  return undefined
 }
 
-async function readProof(dataDir: string): Promise<Uint8Array | undefined> {
-  return orIoError(() => readAtMost(join(dataDir, FILE), MAX_FILE_BYTES))
-}
-
-async function writeProof(dataDir: string, proof: Uint8Array): Promise<void> {
-  await orIoError(async () => {
+/** Writes the proof for the next start. Where that fails it is solved again then, and a warning says so. */
+export async function keepProof(
+  dataDir: string | undefined,
+  proof: Uint8Array,
+  logger: Logger,
+): Promise<void> {
+  if (dataDir === undefined) return
+  try {
     await makeFolder(dataDir)
     await replaceFile(join(dataDir, FILE), proof)
-  })
+  } catch {
+    logger.warn(`the file ${FILE} could not be written: the next start solves the puzzle again`)
+  }
 }
 
-async function orIoError<T>(access: () => Promise<T>): Promise<T> {
+async function readProof(path: string): Promise<Uint8Array | undefined> {
   try {
-    return await access()
-  } catch (error) {
-    const message = `${FILE} in the data directory cannot be read or written.`
-    throw new ShoalError('E_STORE_IO', message, { cause: error })
+    const found = await fileAt(path)
+    if (found === undefined) return undefined
+    if (found.isFile) return await readAtMost(path, MAX_FILE_BYTES)
+  } catch (cause) {
+    throw new ShoalError('E_STORE_IO', `${FILE} in the data directory cannot be read.`, { cause })
   }
+  throw new ShoalError('E_STORE_IO', `${FILE} is no file: move it away, it is made again.`)
 }

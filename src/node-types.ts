@@ -2,10 +2,12 @@
  * What the gateway and library users see of a node: the types of `node.ts`, apart from its wiring.
  * @module
  */
+import type { ConnectionStatus } from './connection.ts'
 import type { FolderEntry, FolderItems } from './content/folder-item.ts'
 import type { StoreCare, StoreStatus } from './datastore/store.ts'
 import type { ShoalUri, UskUri } from './keys/uri.ts'
 
+export type { ConnectionStatus, SolvingWork } from './connection.ts'
 export type { FolderEntry, FolderItem, FolderItems } from './content/folder-item.ts'
 export type {
   AreaStats,
@@ -198,10 +200,14 @@ export interface InsertStatus {
 
 export interface NodeStatus {
   readonly version: string
+  /** Its name. */
   readonly network: string
+  /** Whether only nodes with a key meet in it. */
+  readonly isPrivate: boolean
   readonly peers: number
-  /** Own ring position, in [0, 1). */
-  readonly position: number
+  readonly connection: ConnectionStatus
+  /** Own ring position, in [0, 1); undefined while its proof is being solved. */
+  readonly position: number | undefined
   readonly ring: {
     /** Nodes in the network, as the spacing of the nearest ones says; undefined: too few links to tell. */
     readonly estimatedNodes: number | undefined
@@ -257,6 +263,11 @@ export interface Node {
   /** undefined: no such insert, or finished long ago. */
   insertStatus(insertId: number): InsertStatus | undefined
   status(): NodeStatus
+  /**
+   * Resolves when the node looks for peers. That is so when it opens, unless its network asks for a proof
+   * that has to be solved first: then it takes seconds, and rejects with E_LISTEN, E_CLOSED.
+   */
+  readonly joined: Promise<void>
   readonly store: NodeStore
   /** Resolves when the store key was destroyed (`shoal panic`) and the node has closed itself. */
   readonly destroyed: Promise<void>

@@ -26,7 +26,7 @@ import type { Keyring } from './keyring.ts'
 import { supersedes } from './keys/block.ts'
 import { keyPairFromSeed, randomBytes } from './keys/primitives.ts'
 import type { ShoalUri, UskUri } from './keys/uri.ts'
-import { createDriver, networkLabel } from './node-network.ts'
+import { networkLabel, NodeNetwork } from './node-network.ts'
 import type {
   FetchOptions,
   FetchOutcome,
@@ -48,7 +48,6 @@ import type {
 } from './node-types.ts'
 import { DEFAULT_STORE_BYTES, FIRST_BYTE_TIMEOUT_MS, resolveOptions } from './options.ts'
 import type { NodeOptions, ResolvedOptions } from './options.ts'
-import { ringFraction } from './routing/net/driver.ts'
 import type { Driver } from './routing/net/driver.ts'
 import { createSystemRng, silentLogger, systemClock } from './runtime.ts'
 import type { Clock, Logger, Rng } from './runtime.ts'
@@ -60,10 +59,11 @@ const DAY_MS = 86_400_000
 export type * from './node-types.ts'
 
 /**
- * Opens a node: store, then network. @throws ShoalError E_OPTION, E_STORE_IO, E_STORE_LOCKED,
+ * Opens a node: store, then network. A position proof that is missing is solved afterwards, in the
+ * background; until then the node has no peers (`joined`). @throws ShoalError E_OPTION, E_STORE_IO, E_STORE_LOCKED,
  * E_STORE_FULL where the disk cannot hold the store, E_STORE_FORMAT for a directory of another version,
- * E_PASSPHRASE where its key is locked and `passphrase` is missing or wrong. Rejects with the reason of
- * `options.signal`.
+ * E_PASSPHRASE where its key is locked and `passphrase` is missing or wrong, E_LISTEN where no other node
+ * could reach it. Rejects with the reason of `options.signal`.
  */
 export async function createNode(options: NodeOptions = {}): Promise<Node> {
   const resolved = resolveOptions(options)
@@ -77,16 +77,11 @@ export async function createNode(options: NodeOptions = {}): Promise<Node> {
       parts.identitySeed ??
       (dataDir === undefined ? randomBytes(32) : await loadIdentitySeed(dataDir))
     const keyPair = keyPairFromSeed(seed)
-    const driver = await createDriver(resolved, {
-      keyPair,
-      store: store.blocks,
-      clock,
-      rng,
-      logger,
-    })
+    const network = new NodeNetwork(resolved, { keyPair, store: store.blocks, clock, rng, logger })
     const keyring = await openKeyring({ dataDir })
-    await driver.open()
-    return new RunningNode({ resolved, store, driver, clock, rng, keyring })
+    resolved.signal?.throwIfAborted()
+    await network.open()
+    return new RunningNode({ resolved, store, network, clock, rng, keyring })
   } catch (error) {
     await store.blocks.close()
     throw error
@@ -109,9 +104,9 @@ class RunningNode implements Node {
   readonly keys: PublisherKeys
   readonly store: NodeStore
   readonly destroyed: Promise<void>
-  readonly #network: string
+  readonly #name: string
   readonly #store: StorePair
-  readonly #driver: Driver
+  readonly #network: NodeNetwork
   readonly #clock: Clock
   readonly #spreader: Spreader
   readonly #readCache: ReadCache
@@ -127,20 +122,20 @@ class RunningNode implements Node {
   constructor(parts: {
     resolved: ResolvedOptions
     store: StorePair
-    driver: Driver
+    network: NodeNetwork
     clock: Clock
     rng: Rng
     keyring: Keyring
   }) {
-    const { resolved, store, driver, clock, rng, keyring } = parts
-    this.#network = resolved.network // and nothing else: a passphrase is among the options
+    const { resolved, store, network, clock, rng, keyring } = parts
+    this.#name = resolved.network // and nothing else: a passphrase is among the options
     this.#store = store
     this.store = store.care
     this.destroyed = store.care.destroyed.then(() => {
       this.#isDestroyed = true
       return this.close().catch(() => {}) // it is gone anyway
     })
-    this.#driver = driver
+    this.#network = network
     this.#clock = clock
     this.#readCache = new ReadCache(resolved.readCacheBytes)
     this.#source = {
@@ -152,13 +147,13 @@ class RunningNode implements Node {
     this.#names = new NameTable({ clock, keywords })
     this.#watches = new WatchList({ names: this.#names, clock })
     const insertBlock: Driver['insert'] = (address, block, options) =>
-      driver.insert(address, block, options)
+      this.#driver.insert(address, block, options)
     this.#publications = new Publications({
       ...this.#insertParts(),
       network: {
-        peers: () => driver.peers,
+        peers: () => this.#driver.peers,
         insertBlock,
-        fetchNewest: (address, options) => driver.fetchNewest(address, options),
+        fetchNewest: (address, options) => this.#driver.fetchNewest(address, options),
       },
       source: this.#source,
       names: this.#names,
@@ -168,20 +163,29 @@ class RunningNode implements Node {
       networkName: networkLabel(resolved),
       rng,
       askOthers: async (address, signal) =>
-        (await driver.fetch(address, { homes: homesOf(false), freshness: 2, signal })).type,
+        (await this.#driver.fetch(address, { homes: homesOf(false), freshness: 2, signal })).type,
     })
     this.#spreader = new Spreader({
       outbox: store.outbox,
       clock,
-      peers: () => driver.peers,
+      peers: () => this.#driver.peers,
       insertBlock,
       isHeld: (address) => this.#publications.isHeld(address),
     })
-    driver.onPeer(() => {
+    network.onPeer(() => {
       this.#spreader.retryNow()
       this.#publications.wake()
     })
     this.#spreader.wake()
+  }
+
+  get joined(): Promise<void> {
+    return this.#network.joined
+  }
+
+  /** Another one takes its place when the node joins. */
+  get #driver(): Driver {
+    return this.#network.driver
   }
 
   fetch(uri: ShoalUri, options: FetchOptions = {}): Promise<FetchOutcome> {
@@ -279,9 +283,11 @@ class RunningNode implements Node {
   status(): NodeStatus {
     return {
       version: VERSION,
-      network: this.#network,
+      network: this.#name,
+      isPrivate: this.#network.isPrivate,
       peers: this.#driver.peers,
-      position: ringFraction(this.#driver.position),
+      connection: this.#network.status(),
+      position: this.#network.position,
       ring: {
         estimatedNodes: this.#driver.estimatedSize,
         links: this.#driver.ringLinks,
@@ -300,7 +306,7 @@ class RunningNode implements Node {
     this.#closing.abort(new ShoalError('E_CLOSED', 'The node is closing.'))
     await this.#publications.close()
     await this.#spreader.close()
-    await this.#driver.close({ forget: this.#isDestroyed })
+    await this.#network.close({ forget: this.#isDestroyed })
     await this.#store.blocks.close()
   }
 

@@ -6,6 +6,7 @@ import { ShoalError } from './errors.ts'
 import type { StorePair } from './datastore/store.ts'
 import type { Clock, Logger, Rng } from './runtime.ts'
 import type { Transport } from './routing/net/transport.ts'
+import type { NetworkDefinition } from './routing/network.ts'
 
 const GIB = 1024 ** 3
 const MIB = 1024 ** 2
@@ -42,7 +43,7 @@ export interface NodeOptions {
    * nothing but that a node is there, and get no answer. A secret.
    */
   readonly networkKey?: Uint8Array
-  /** Gives up opening the node, also while it solves its position proof (seconds, on the first start). */
+  /** Gives up opening the node. */
   readonly signal?: AbortSignal
   /** Memory for what own readers fetched, bytes; 0 turns it off. */
   readonly readCacheBytes?: number
@@ -66,6 +67,8 @@ export interface Parts {
   readonly store: StorePair
   /** Takes the place of what `connect` would make. */
   readonly transport: Transport
+  /** Takes the place of what `network` and `networkKey` define: of another puzzle, say. */
+  readonly definition: NetworkDefinition
   /** 32-byte seed of the node's identity; default: kept in the data directory. */
   readonly identitySeed: Uint8Array
 }

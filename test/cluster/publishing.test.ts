@@ -12,6 +12,7 @@ import type { LookUpOutcome, Node } from '../../src/node.ts'
 import { createCluster, randomContent } from '../helpers/cluster.ts'
 import type { Cluster } from '../helpers/cluster.ts'
 import { folderItems } from '../helpers/folder.ts'
+import { positionOf } from '../helpers/ring.ts'
 import { seedFromEnvironment } from '../helpers/rng.ts'
 
 const seed = seedFromEnvironment()
@@ -40,7 +41,7 @@ function folderOf(text: string) {
  * nearest to all three answers for it alone, since nothing moves blocks to newcomers yet.
  */
 async function keyKeptBy(cluster: Cluster, count: number): Promise<string> {
-  const positions = cluster.nodes.map(({ node }) => node.status().position)
+  const positions = cluster.nodes.map(({ node }) => positionOf(node))
   for (let attempt = 0; ; attempt++) {
     const name = `key ${attempt}`
     await cluster.at(0).keys.create(name)

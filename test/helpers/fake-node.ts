@@ -58,6 +58,7 @@ export interface FakeNode extends Node {
   insertStatuses: Map<number, InsertStatus>
   peers: number
   ring: NodeStatus['ring']
+  connection: NodeStatus['connection']
   /** What tests tell the store to be and to do, and what it was asked. */
   readonly fakeStore: FakeStore
   /** Moves the time that look-ups are aged by, and counts those that went to the network. */
@@ -124,6 +125,13 @@ export function createFakeNode(): FakeNode {
     insertStatuses: new Map(),
     peers: 3,
     ring: { estimatedNodes: undefined, links: [] },
+    connection: {
+      state: 'connected',
+      withoutPeersMs: 0,
+      work: undefined,
+      dhtAnswers: true,
+      words: 'Connected to 3 peers.',
+    },
     fakeStore,
     names,
     keys: createFakeKeys(),
@@ -217,6 +225,7 @@ export function createFakeNode(): FakeNode {
       node.calls.status++
       return statusOf(node, fakeStore.care.stats())
     },
+    joined: Promise.resolve(),
     store: fakeStore.care,
     destroyed: new Promise(() => {}),
     close() {
@@ -373,15 +382,17 @@ async function collect(
 }
 
 function statusOf(
-  { peers, ring }: Pick<FakeNode, 'peers' | 'ring'>,
+  { peers, ring, connection }: Pick<FakeNode, 'peers' | 'ring' | 'connection'>,
   stats: StoreStats,
 ): NodeStatus {
   const { condition, quotaBytes, filledShare, usedBytes, blocks } = stats
   return {
     version: '0.1.0',
     network: 'test',
+    isPrivate: false,
     peers,
-    position: 0.25,
+    connection,
+    position: connection.state === 'solving' ? undefined : 0.25,
     ring,
     store: { condition, quotaBytes, filledShare, usedBytes, blocks },
     outbox: { pendingBlocks: 12 },

@@ -4,10 +4,17 @@
  */
 import type { Node } from '../../src/node.ts'
 
+/** In [0, 1), of a node that has a place. */
+export function positionOf(node: Node): number {
+  const { position } = node.status()
+  if (position === undefined) throw new Error('a node without a position')
+  return position
+}
+
 /** Share of `node`'s true neighbors, the `count` nearest on each side, that it has links with. */
 export function neighborShare(node: Node, all: readonly Node[], count = 3): number {
-  const own = node.status().position
-  const others = all.filter((other) => other !== node).map((other) => other.status().position)
+  const own = positionOf(node)
+  const others = all.filter((other) => other !== node).map(positionOf)
   const clockwise = others.map((position) => (position - own + 1) % 1).toSorted((a, b) => a - b)
   const wanted = new Set([...clockwise.slice(0, count), ...clockwise.slice(-count)])
   const linked = node.status().ring.links.map(({ distance }) => distance)

@@ -4,11 +4,12 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { loadProof } from '../../src/node-proof.ts'
+import { keepProof, keptProof } from '../../src/node-proof.ts'
 import { NO_PROOF } from '../../src/routing/handshake.ts'
 import { PUBLIC_PUZZLE, networkDefinition } from '../../src/routing/network.ts'
 import type { NetworkDefinition } from '../../src/routing/network.ts'
 import { ProofVerifier, solveProof, verifyProof } from '../../src/routing/position-proof.ts'
+import { silentLogger } from '../../src/runtime.ts'
 
 /** As the public network, but for what it costs. */
 const easy: NetworkDefinition = {
@@ -183,48 +184,58 @@ test('checking a proof leaves the event loop free', async () => {
   assert.ok(turns > 1)
 })
 
-test('a proof is solved once and kept for its owner alone', async () => {
+/** A logger whose warnings the test reads. */
+function collectWarnings() {
+  const warnings: string[] = []
+  return { warnings, logger: { ...silentLogger, warn: (text: string) => void warnings.push(text) } }
+}
+
+test('a proof is kept for its owner alone, and taken for that key and network only', async () => {
   const dataDir = join(folder, 'kept')
-  let solvings = 0
-  const request = { definition: easy, publicKey: OWN, onsolving: () => void solvings++ }
-  const proof = await loadProof(dataDir, request)
-  assert.deepEqual(await loadProof(dataDir, request), proof)
-  assert.equal(solvings, 1)
+  const { warnings, logger } = collectWarnings()
+  const request = { definition: easy, publicKey: OWN, logger }
+  assert.equal(await keptProof(dataDir, request), undefined)
+  const proof = await solveProof(easy, OWN)
+  await keepProof(dataDir, proof, logger)
+  assert.deepEqual(await keptProof(dataDir, request), proof)
   const file = join(dataDir, 'node.proof')
   assert.equal((await stat(file)).mode & 0o777, 0o600)
   assert.deepEqual(new Uint8Array(await readFile(file)), proof)
-  // no other's, and none that was damaged
-  await loadProof(dataDir, { ...request, publicKey: keyOf(7) })
-  assert.equal(await verifyProof(easy, keyOf(7), await readFile(file)), true)
+  assert.deepEqual(warnings, [])
+  assert.equal(await keptProof(dataDir, { ...request, publicKey: keyOf(7) }), undefined)
+  assert.equal(warnings.length, 1)
+})
+
+test('a damaged proof is not taken, and a warning says so', async () => {
+  const dataDir = join(folder, 'damaged')
+  await mkdir(dataDir)
   for (const damage of [new Uint8Array(0), proofOf(0), new Uint8Array(5000)]) {
-    await writeFile(file, damage)
-    assert.deepEqual(await loadProof(dataDir, request), proof)
-    assert.deepEqual(new Uint8Array(await readFile(file)), proof)
+    await writeFile(join(dataDir, 'node.proof'), damage)
+    const { warnings, logger } = collectWarnings()
+    assert.equal(await keptProof(dataDir, { definition: easy, publicKey: OWN, logger }), undefined)
+    assert.equal(warnings.length, 1)
+    assert.match(warnings[0] ?? '', /^the file node\.proof is damaged/)
   }
 })
 
-test('a network without puzzles, and a node without a folder, keep no file', async () => {
+test('a network without puzzles, and a node without a folder, need no file', async () => {
+  const request = { publicKey: OWN, logger: silentLogger }
   const dataDir = join(folder, 'none')
-  assert.deepEqual(await loadProof(dataDir, { definition: plain, publicKey: OWN }), NO_PROOF)
-  await assert.rejects(stat(dataDir), { code: 'ENOENT' })
-  const proof = await loadProof(undefined, { definition: easy, publicKey: OWN })
-  assert.equal(await verifyProof(easy, OWN, proof), true)
-})
-
-test('who gives up while a proof is solved leaves nothing behind', async () => {
-  const dataDir = join(folder, 'aborted')
-  const abort = new AbortController()
-  const reason = new Error('enough')
-  const onsolving = (): void => abort.abort(reason)
-  const request = { definition: hard, publicKey: OWN, signal: abort.signal, onsolving }
-  await assert.rejects(loadProof(dataDir, request), reason)
+  assert.deepEqual(await keptProof(dataDir, { ...request, definition: plain }), NO_PROOF)
+  assert.equal(await keptProof(undefined, { ...request, definition: easy }), undefined)
+  await keepProof(undefined, proofOf(1), silentLogger)
   await assert.rejects(stat(dataDir), { code: 'ENOENT' })
 })
 
-test('a proof that cannot be read or written is a fault of the disk', async () => {
+test('a proof in whose place there is a folder is an error that names it; one that cannot be written a warning', async () => {
   const dataDir = join(folder, 'folder')
   await mkdir(join(dataDir, 'node.proof'), { recursive: true })
-  await assert.rejects(loadProof(dataDir, { definition: easy, publicKey: OWN }), {
+  const { warnings, logger } = collectWarnings()
+  await assert.rejects(keptProof(dataDir, { definition: easy, publicKey: OWN, logger }), {
     code: 'E_STORE_IO',
+    message: 'node.proof is no file: move it away, it is made again.',
   })
+  await keepProof(dataDir, proofOf(1), logger)
+  assert.equal(warnings.length, 1)
+  assert.match(warnings[0] ?? '', /could not be written/)
 })
