@@ -3,6 +3,7 @@
  * the end tells how the node is. Pasting a key needs none of this.
  * @module
  */
+import { showConnection } from './connection-state.js'
 import { byId, countText, sizeText } from './elements.js'
 import { droppedFolder, pickedFolder } from './folder.js'
 import { insertFile, insertFolder, spreadOf, status } from './gateway.js'
@@ -106,14 +107,9 @@ async function followStatus() {
   for (; ; await pause()) {
     if (document.hidden) continue
     const now = await status().catch(() => undefined)
-    const connection = byId('connection')
-    connection.classList.toggle('connected', now !== undefined && now.peers > 0)
-    if (now === undefined) {
-      connection.textContent = 'The node does not answer'
-      continue
-    }
+    showConnection(now)
+    if (now === undefined) continue
     const { store, outbox, peers, position, ring } = now
-    connection.textContent = peers > 0 ? 'Connected' : 'Looking for peers'
     byId('peers').textContent = peers.toLocaleString('en')
     byId('space').textContent = `${sizeText(store.usedBytes)} of ${sizeText(store.quotaBytes)}`
     byId('pending').textContent = outbox.pendingBlocks.toLocaleString('en')

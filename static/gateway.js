@@ -32,9 +32,19 @@
  */
 
 /**
+ * @typedef {object} ConnectionStatus
+ * @property {string} state `alone`, `solving`, `failed`, `seeking` or `connected`
+ * @property {number} withoutPeersMs
+ * @property {string} words the same in a sentence, with what can be done
+ */
+
+/**
  * @typedef {object} Status
+ * @property {string} network its name
+ * @property {boolean} isPrivate
  * @property {number} peers
- * @property {number} position own place on the ring, in [0, 1)
+ * @property {ConnectionStatus} connection
+ * @property {number} [position] own place on the ring, in [0, 1); absent while it is being solved
  * @property {RingStatus} ring
  * @property {StoreStatus} store
  * @property {{ pendingBlocks: number }} outbox

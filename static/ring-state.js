@@ -10,11 +10,11 @@ import { byId, element } from './elements.js'
 const LAST_BIN = 16
 
 /**
- * @param {number} position in [0, 1)
+ * @param {number | undefined} position in [0, 1); undefined while it is not known
  * @param {RingStatus} ring
  */
 export function showRing(position, ring) {
-  byId('position').textContent = position.toFixed(4)
+  byId('position').textContent = position?.toFixed(4) ?? '–'
   byId('nodes').textContent = estimateText(ring.estimatedNodes)
   const counts = countsByDistance(ring.links)
   byId('links').hidden = counts.length === 0

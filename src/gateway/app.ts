@@ -15,7 +15,7 @@ import { createContentRoute } from './content-route.ts'
 import { createProblemHandler } from './problem.ts'
 import { setOwnPageHeaders } from './safety.ts'
 import { UPLOAD_IDLE_MS } from './stalled-upload.ts'
-import { createStaticRoute, findStaticDir, pasteRoute } from './start-page.ts'
+import { createStaticRoute, findStaticDir, pasteRoute, statusRoute } from './start-page.ts'
 
 export interface AppOptions {
   readonly node: Node
@@ -41,6 +41,7 @@ export function createApp(options: AppOptions): Express {
   app.use('/api', createApi({ node, logger, uploadIdleMs }))
   app.use(createContentRoute(node))
   app.use(pasteRoute)
+  app.get('/status', statusRoute)
   app.use(createStaticRoute(staticDir ?? findStaticDir()))
   app.use(() => {
     throw new ShoalError('E_ROUTE', 'The gateway has nothing at this address.')

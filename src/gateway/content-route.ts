@@ -129,7 +129,7 @@ async function serve(node: Node, ask: Ask): Promise<void> {
     case 'not-found':
     case 'no-peers':
     case 'timed-out':
-      throw outcomeError(outcome.type, 'No node that was asked holds this content.')
+      throw outcomeError(node, outcome.type, 'No node that was asked holds this content.')
   }
 }
 

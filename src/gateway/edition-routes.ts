@@ -29,7 +29,7 @@ export function createLookUpRoute(node: Node): RequestHandler {
       ...(waitMs !== undefined && { timeoutMs: waitMs }),
     })
     if (outcome.type !== 'found') {
-      throw outcomeError(outcome.type, `No edition of "${uri.document}" was found.`)
+      throw outcomeError(node, outcome.type, `No edition of "${uri.document}" was found.`)
     }
     const { edition, ageMs } = outcome
     response.json({ edition, uri: formatUri({ ...uri, edition }), ageMs: Math.round(ageMs) })

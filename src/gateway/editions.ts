@@ -50,7 +50,7 @@ export async function findEdition(
     return editionOf(uri, newest, maxAge(FRESH_MS - outcome.ageMs))
   }
   if (named === undefined) {
-    throw outcomeError(outcome.type, `No edition of "${uri.document}" was found.`)
+    throw outcomeError(node, outcome.type, `No edition of "${uri.document}" was found.`)
   }
   return editionOf(uri, named, 'no-cache')
 }

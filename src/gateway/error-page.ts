@@ -47,7 +47,7 @@ const ADVICE: { readonly [code in Problem['code']]?: Advice } = {
   },
   E_NO_PEERS: {
     heading: 'Not connected to anyone yet',
-    next: 'The node is looking for peers. That takes a few seconds after the start, longer behind a strict firewall.',
+    next: 'Peers come a few seconds after the start, later behind a strict firewall. What this node inserted itself can be opened meanwhile.',
     again: true,
   },
   E_TIMEOUT: {

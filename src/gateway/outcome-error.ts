@@ -6,6 +6,7 @@
 import { ShoalError } from '../errors.ts'
 import type { ShoalUri } from '../keys/uri.ts'
 import { formatUri } from '../keys/uri.ts'
+import type { Node } from '../node.ts'
 
 /** A path that is not in a document that is there: not the network's fault. */
 export class NoPathError extends ShoalError {
@@ -19,8 +20,9 @@ export class NoPathError extends ShoalError {
   }
 }
 
-/** The error for an outcome without content; `notFound` is the sentence for "nobody has it". */
+/** The error for an outcome of `node` without content; `notFound` is the sentence for "nobody has it". */
 export function outcomeError(
+  node: Node,
   type: 'not-found' | 'no-peers' | 'timed-out',
   notFound: string,
 ): ShoalError {
@@ -28,10 +30,16 @@ export function outcomeError(
     case 'not-found':
       return new ShoalError('E_NOT_FOUND', notFound)
     case 'no-peers':
-      return new ShoalError('E_NO_PEERS', 'The node has no peers to ask.')
+      return new ShoalError('E_NO_PEERS', noPeersText(node))
     case 'timed-out':
       return new ShoalError('E_TIMEOUT', 'No complete answer came from the network in time.')
   }
+}
+
+function noPeersText(node: Node): string {
+  const { state, words } = node.status().connection
+  const why = state === 'connected' ? '' : ` ${words}` // a peer has come since
+  return `The node has no peers to ask.${why}`
 }
 
 /** What people call the document that a key names. */

@@ -53,6 +53,11 @@ export const pasteRoute: RequestHandler = (request, response, next) => {
   sendRedirect(response, 303, { Location, 'Cache-Control': 'no-store' })
 }
 
+/** `/status`, as people type it: how the node is stands at the end of the start page. */
+export const statusRoute: RequestHandler = (_request, response) => {
+  sendRedirect(response, 303, { Location: '/#status', 'Cache-Control': 'no-store' })
+}
+
 /** The one spelling of a key that was pasted alone or as a whole address of some gateway. */
 function canonicalKey(pasted: string): string {
   const trimmed = pasted.trim()

@@ -249,6 +249,19 @@ describe('the start page in a browser', { skip }, () => {
     await page.getByText('The node does not answer').waitFor()
   })
 
+  test('while the place on the ring is being solved the page says how far that is', async () => {
+    node.peers = 0
+    const work = { tries: 256, expectedTries: 512, elapsedMs: 4000 }
+    node.connection = { state: 'solving', work }
+    await page.goto(`${gateway.url}status`)
+    await page.getByText('50 % of the expected work after 4 s').waitFor()
+    assert.equal(await page.locator('#position').textContent(), '–')
+    node.connection = { isPrivate: true }
+    await page.getByText('peers with another key are not seen').waitFor()
+    await page.getByText('test, private').waitFor()
+    assert.equal(await page.locator('#position').textContent(), '0.2500')
+  })
+
   test('the place on the ring, the size of the network and links by distance are shown', async () => {
     node.ring = {
       estimatedNodes: 1234,

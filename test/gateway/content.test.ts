@@ -11,6 +11,7 @@ import type { FetchOutcome } from '../../src/node.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { fakeUsk } from '../helpers/fake-keys.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
+import type { FakeNode } from '../helpers/fake-node.ts'
 
 const BODY = 'abcdefghij'
 
@@ -249,6 +250,23 @@ for (const [outcome, status, code] of OUTCOMES) {
     assert.equal(retryAfter !== undefined, status === 503)
   })
 }
+
+test('a node without peers says why: its place on the ring, or a network that others are not in', async () => {
+  const { agent, node, path } = gateway()
+  const work = { tries: 256, expectedTries: 512, elapsedMs: 4000 }
+  const cases: [FakeNode['connection'], RegExp][] = [
+    [{ state: 'solving', work }, /Solving its place on the ring, once: 50 % of the expected work/],
+    [{ isPrivate: true }, /No peers for 10 s: .* peers with another key are not seen\./],
+  ]
+  node.peers = 0
+  for (const [connection, words] of cases) {
+    node.connection = connection
+    node.nextFetch = { type: 'no-peers' }
+    const { status, headers, body } = await agent.get(path)
+    assert.deepEqual([status, headers['retry-after']], [503, '5'])
+    assert.match((body as { detail: string }).detail, words)
+  }
+})
 
 test('HEAD has the headers of GET, whatever the status', async () => {
   const { agent, node, path } = gateway()

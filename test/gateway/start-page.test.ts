@@ -100,6 +100,13 @@ for (const [pasted, status] of NOT_KEYS) {
   })
 }
 
+test('/status leads to how the node is, on the start page', async () => {
+  const { agent } = gateway()
+  const { status, headers } = await agent.get('/status').redirects(0)
+  assert.deepEqual([status, headers['location']], [303, '/#status'])
+  assert.match((await agent.get('/')).text, /<footer id="status">/)
+})
+
 test('the start page is there, with its form for browsers without scripts', async () => {
   const { agent } = gateway()
   const { status, text, headers } = await agent.get('/')

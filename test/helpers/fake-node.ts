@@ -7,6 +7,8 @@ import { createHash } from 'node:crypto'
 
 import mime from 'mime'
 
+import { connectionStatus } from '../../src/connection.ts'
+import type { ConnectionFacts } from '../../src/connection.ts'
 import { toAddress } from '../../src/keys/block.ts'
 import type { ContentUri, ShoalUri, UskUri } from '../../src/keys/uri.ts'
 import { formatUri, formatUrn } from '../../src/keys/uri.ts'
@@ -58,7 +60,8 @@ export interface FakeNode extends Node {
   insertStatuses: Map<number, InsertStatus>
   peers: number
   ring: NodeStatus['ring']
-  connection: NodeStatus['connection']
+  /** What is true of its connection besides what `peers` says. */
+  connection: Partial<ConnectionFacts>
   /** What tests tell the store to be and to do, and what it was asked. */
   readonly fakeStore: FakeStore
   /** Moves the time that look-ups are aged by, and counts those that went to the network. */
@@ -125,13 +128,7 @@ export function createFakeNode(): FakeNode {
     insertStatuses: new Map(),
     peers: 3,
     ring: { estimatedNodes: undefined, links: [] },
-    connection: {
-      state: 'connected',
-      withoutPeersMs: 0,
-      work: undefined,
-      dhtAnswers: true,
-      words: 'Connected to 3 peers.',
-    },
+    connection: {},
     fakeStore,
     names,
     keys: createFakeKeys(),
@@ -389,9 +386,18 @@ function statusOf(
   return {
     version: '0.1.0',
     network: 'test',
-    isPrivate: false,
+    isPrivate: connection.isPrivate ?? false,
     peers,
-    connection,
+    connection: connectionStatus({
+      state: peers > 0 ? 'connected' : 'seeking',
+      withoutPeersMs: peers > 0 ? 0 : 10_000,
+      work: undefined,
+      dhtAnswers: undefined,
+      failure: undefined,
+      isPrivate: false,
+      peers,
+      ...connection,
+    }),
     position: connection.state === 'solving' ? undefined : 0.25,
     ring,
     store: { condition, quotaBytes, filledShare, usedBytes, blocks },
