@@ -29,7 +29,8 @@ export function createProgress(
       const isLast = total !== undefined && done >= total
       if (!isLast && performance.now() - drawnAt < REDRAW_MS) return
       drawnAt = performance.now()
-      const line = `${label} ${formatBar(done, total)} ${amount(done, total)}`
+      const parts = [label, formatBar(done, total), amount(done, total)]
+      const line = parts.filter((part) => part !== '').join(' ')
       stream.write(`\r\u001b[K${line.slice(0, (stream.columns || FALLBACK_COLUMNS) - 1)}`)
     },
     clear() {

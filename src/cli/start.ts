@@ -3,6 +3,7 @@
  * @module
  */
 import { isIPv6 } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
 import {
@@ -16,9 +17,10 @@ import type { Arguments, Command } from './command.ts'
 import { DATA_DIR_OPTION, dataDirOf } from './data-dir.ts'
 import { CommandError, EXIT_DONE, UsageError, withFolder } from './failures.ts'
 import { DEFAULT_GATEWAY_HOST, DEFAULT_GATEWAY_PORT } from './gateway-client.ts'
-import { createLogger, oneLine, untilAborted, writeLine, type Io } from './io.ts'
+import { oneLine, untilAborted, writeLine, type Io } from './io.ts'
 import { givenNetworkKey, NETWORK_KEY_OPTION } from './network-key.ts'
 import { askPassphrase, givenPassphrase, PASSPHRASE_FILE_OPTION } from './passphrase.ts'
+import { createSolvingLine } from './solving-line.ts'
 import type { StartNodeOptions } from './start-node.ts'
 import { canAsk } from './terminal-input.ts'
 import {
@@ -79,12 +81,15 @@ type NodeSettings = Omit<StartNodeOptions, 'logger' | 'passphrase' | 'networkKey
 
 /** A person mistypes; a program that guesses is not slowed down by this. */
 const MAX_TRIES = 3
+/** What is being opened is closed in order where that takes no longer, ms. */
+const OPENING_GRACE_MS = 100
 
 async function start(given: Arguments, io: Io): Promise<number> {
   const settings = parseNodeSettings(given, io)
   const port = parsePort('--port', given.text('port') ?? String(DEFAULT_GATEWAY_PORT))
   const host = parseListenAddress('--host', given.text('host') ?? DEFAULT_GATEWAY_HOST)
-  const logger = createLogger(io.stderr)
+  const line = createSolvingLine(io.stderr)
+  const { logger } = line
   if (!isLoopback(host)) {
     logger.warn(
       `--host ${host}: whoever reaches this address can use the gateway and your publisher keys`,
@@ -97,13 +102,16 @@ async function start(given: Arguments, io: Io): Promise<number> {
     logger.warn('--network-key: every program of this machine can read a command line; use a file')
   }
   const { signal } = io
-  const node = await openNode({ ...settings, networkKey, logger, signal }, given, io)
+  const opening = openNode({ ...settings, networkKey, logger, signal }, given, io)
+  const node = await orInterrupted(opening, signal)
   try {
     const gateway = await startGateway({ node, host, port, logger })
     writeLine(io.stdout, `gateway ${new URL(gateway.url).href}`)
+    const stopFollowing = line.follow(node)
     try {
-      await Promise.race([untilAborted(io.signal), failWhenDestroyed(node)])
+      await Promise.race([untilAborted(signal), failWhenDestroyed(node), failWhenAlone(node)])
     } finally {
+      stopFollowing()
       await gateway.close()
     }
   } finally {
@@ -152,6 +160,24 @@ async function openAsking(
       writeLine(io.stderr, `${error.message}: try again`)
     }
   }
+}
+
+/**
+ * What is being opened; where the person wants to end, that cannot be broken off everywhere, so it is
+ * waited for a moment and no longer. Rejects with the reason of `signal`.
+ */
+async function orInterrupted(opening: Promise<Node>, signal: AbortSignal): Promise<Node> {
+  const interrupted = untilAborted(signal).then(() => sleep(OPENING_GRACE_MS))
+  const node = await Promise.race([opening, interrupted])
+  if (node !== undefined) return node
+  opening.then((late) => late.close()).catch(() => {}) // where the process does not end at once
+  throw signal.reason
+}
+
+/** Never resolves; rejects where the node cannot look for peers once its place on the ring is solved. */
+async function failWhenAlone(node: Node): Promise<never> {
+  await node.joined
+  return new Promise(() => {})
 }
 
 /** Never resolves; rejects when the store key was destroyed and the node has closed itself. */

@@ -41,9 +41,10 @@ export function formatStatus(from: Partial<NodeStatus>): readonly string[] {
     `${formatBytes(store.usedBytes)} of ${formatBytes(store.quotaBytes)}, ${store.blocks} blocks`
   const rows: readonly (readonly [string, string | number | undefined])[] = [
     ['version', from.version],
-    ['network', from.network],
+    ['network', networkText(from)],
     ['peers', from.peers],
-    ['position', from.position?.toFixed(6)],
+    ['state', from.connection?.words],
+    ['position', positionText(from)],
     ['links', ring && linksText(ring)],
     ['distances', ring && distancesText(ring)],
     ['nodes', ring && estimateText(ring)],
@@ -52,4 +53,12 @@ export function formatStatus(from: Partial<NodeStatus>): readonly string[] {
     ['outbox', outbox && `${outbox.pendingBlocks} blocks still spreading`],
   ]
   return rows.map(([name, value]) => `${name.padEnd(10)}${oneLine(String(value ?? '?'))}`)
+}
+
+function networkText({ network, isPrivate = false }: Partial<NodeStatus>): string | undefined {
+  return isPrivate ? `${network}, private` : network
+}
+
+function positionText({ position, connection }: Partial<NodeStatus>): string | undefined {
+  return connection?.state === 'solving' ? 'not known yet' : position?.toFixed(6)
 }

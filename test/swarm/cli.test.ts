@@ -6,11 +6,12 @@ import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
@@ -213,6 +214,35 @@ test('a node whose store is destroyed ends by itself, and nothing but its publis
   assert.match(node.stderr(), /shoal start: store\.key was destroyed: .*\n$/)
   const left = (await readdir(dataDir)).filter((name) => !name.startsWith('keyring'))
   assert.deepEqual(left, [])
+})
+
+test('a first start on the public network serves at once, while its place on the ring is being solved', async () => {
+  const dataDir = join(folder, 'first')
+  await mkdir(dataDir, { mode: 0o700 })
+  // its puzzle takes over 1,600 tries: more than this test waits for
+  await writeFile(join(dataDir, 'node.key'), Buffer.alloc(32, 1))
+  const entry = shoal('bootstrap', '--port', '0')
+  const address = (await entry.line(/^bootstrap /)).slice('bootstrap '.length)
+  const where = ['--data-dir', dataDir, '--port', '0', '--listen-host', '127.0.0.1']
+  const node = shoal('start', ...where, '--store-size', '64MiB', '--bootstrap', address)
+  const gateway = await gatewayOf(node)
+  const path = join(folder, 'first.txt')
+  await writeFile(path, 'one fish')
+  const put = shoal('put', path, '--no-wait', '--gateway', gateway)
+  assert.equal(await put.ended, 0, put.stderr())
+  assert.equal(await (await fetch(`${gateway}${put.lines[0]}`)).text(), 'one fish')
+  // whose key is that of the first, with another letter at its beginning
+  const strange = (put.lines[0] ?? '').replace(/@./, (first) => (first === '@B' ? '@C' : '@B'))
+  const missing = await fetch(`${gateway}${strange}`)
+  assert.deepEqual([missing.status, missing.headers.get('retry-after')], [503, '5'])
+  assert.match(await missing.text(), /Solving its place on the ring, once: \d+ % of the expected/)
+  while (!node.stderr().endsWith('\n')) await sleep(20)
+  node.child.kill('SIGINT')
+  assert.equal(await node.ended, 0, node.stderr())
+  assert.equal((await readdir(dataDir)).includes('node.proof'), false)
+  assert.match(node.stderr(), /^solving its place on the ring, once: about \d+ s of work, .*\n$/)
+  entry.child.kill('SIGINT')
+  assert.equal(await entry.ended, 0, entry.stderr())
 })
 
 test('the demo prints URLs that work, and leaves nothing behind', async () => {

@@ -138,7 +138,9 @@ test('status is a table for people and JSON for programs', async () => {
   const body = {
     version: '0.1.0',
     network: 'shoal',
+    isPrivate: true,
     peers: 5,
+    connection: { state: 'connected', withoutPeersMs: 0, words: 'Connected to 5 peers.' },
     position: 0.25,
     ring: {
       estimatedNodes: 1234.5,
@@ -168,8 +170,9 @@ test('status is a table for people and JSON for programs', async () => {
   assert.deepEqual(JSON.parse(json.stdout), body)
   assert.deepEqual(table.stdout.trimEnd().split('\n'), [
     'version   0.1.0',
-    'network   shoal',
+    'network   shoal, private',
     'peers     5',
+    'state     Connected to 5 peers.',
     'position  0.250000',
     'links     2 to neighbors, 2 long, 1 spare',
     'distances 1/2: 1, 1/4: 2, 1/64: 1, 1/512: 1',
@@ -178,6 +181,19 @@ test('status is a table for people and JSON for programs', async () => {
     'condition ok, 50 % of the slab filled so far',
     'outbox    2 blocks still spreading',
   ])
+})
+
+test('status says so where the node has no position yet, and what a gateway leaves out is not known', async () => {
+  const words = 'Solving its place on the ring, once: some seconds of work.'
+  const bodies = [{ connection: { state: 'solving', withoutPeersMs: 100, words } }, {}]
+  const server = await scriptGateway((_request, response) => {
+    sendJson(response, 200, bodies.shift() ?? {})
+  })
+  const solving = await runCli(['status', '--gateway', server.url])
+  const unknown = await runCli(['status', '--gateway', server.url])
+  await server.close()
+  assert.match(solving.stdout, new RegExp(`^state     ${words}\nposition  not known yet$`, 'm'))
+  assert.match(unknown.stdout, /^network   \?\npeers     \?\nstate     \?\nposition  \?$/m)
 })
 
 /** A gateway with a site: paths of files and their content, listings made of them. */
