@@ -37,7 +37,8 @@ export interface ConnectionFacts extends Omit<ConnectionStatus, 'words'> {
 
 /** The status, with its words. They tell no key and nobody's address. */
 export function connectionStatus(facts: ConnectionFacts): ConnectionStatus {
-  const { state, withoutPeersMs, work, dhtAnswers } = facts
+  const { state, work, dhtAnswers } = facts
+  const withoutPeersMs = Math.round(facts.withoutPeersMs)
   return { state, withoutPeersMs, work, dhtAnswers, words: wordsOf(facts) }
 }
 
@@ -47,9 +48,9 @@ function wordsOf(facts: ConnectionFacts): string {
     case 'alone':
       return 'This node was started without a way to others.'
     case 'solving':
-      return `Solving its place on the ring, once: ${workText(work)}. It meets others when that is done.`
+      return `This node is solving its place on the ring, once: ${workText(work)}. It meets others when that is done.`
     case 'failed':
-      return `It cannot join the network: ${facts.failure ?? 'its log says more.'}`
+      return `This node cannot join the network: ${facts.failure ?? 'its log says more.'}`
     case 'seeking':
       return seekingText(facts)
     case 'connected':
@@ -59,9 +60,12 @@ function wordsOf(facts: ConnectionFacts): string {
 
 /** `43 % of the expected work after 3 s, of about 8 s`. */
 export function workText(work: SolvingWork): string {
-  const percent = Math.floor((100 * work.tries) / work.expectedTries)
-  const after = `${percent} % of the expected work after ${seconds(work.elapsedMs)}`
-  return work.tries === 0 ? after : `${after}, of about ${seconds(expectedMs(work))}`
+  const { tries, expectedTries, elapsedMs } = work
+  const percent = Math.floor((100 * tries) / expectedTries)
+  const after = `${percent} % of the expected work after ${seconds(elapsedMs)}`
+  if (tries === 0) return after
+  if (tries > expectedTries) return `${after}, chance decides when it ends`
+  return `${after}, of about ${seconds(expectedMs(work))}`
 }
 
 /** What is said once, when the first tries have shown how fast this machine is. */

@@ -152,7 +152,7 @@ export class NodeNetwork {
     return solveProof(this.#definition, keyPair.publicKey, {
       signal: this.#closing.signal,
       onprogress: (tries) => {
-        this.#work = { tries, expectedTries, elapsedMs: clock.now() - sinceMs }
+        this.#work = { tries, expectedTries, elapsedMs: Math.round(clock.now() - sinceMs) }
         if (tries === FIRST_TRIES) logger.info(forecastText(this.#work))
       },
     })

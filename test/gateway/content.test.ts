@@ -255,7 +255,7 @@ test('a node without peers says why: its place on the ring, or a network that ot
   const { agent, node, path } = gateway()
   const work = { tries: 256, expectedTries: 512, elapsedMs: 4000 }
   const cases: [FakeNode['connection'], RegExp][] = [
-    [{ state: 'solving', work }, /Solving its place on the ring, once: 50 % of the expected work/],
+    [{ state: 'solving', work }, /solving its place on the ring, once: 50 % of the expected work/],
     [{ isPrivate: true }, /No peers for 10 s: .* peers with another key are not seen\./],
   ]
   node.peers = 0

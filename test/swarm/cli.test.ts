@@ -235,7 +235,7 @@ test('a first start on the public network serves at once, while its place on the
   const strange = (put.lines[0] ?? '').replace(/@./, (first) => (first === '@B' ? '@C' : '@B'))
   const missing = await fetch(`${gateway}${strange}`)
   assert.deepEqual([missing.status, missing.headers.get('retry-after')], [503, '5'])
-  assert.match(await missing.text(), /Solving its place on the ring, once: \d+ % of the expected/)
+  assert.match(await missing.text(), /solving its place on the ring, once: \d+ % of the expected/)
   while (!node.stderr().endsWith('\n')) await sleep(20)
   node.child.kill('SIGINT')
   assert.equal(await node.ended, 0, node.stderr())

@@ -20,15 +20,15 @@ const SAYINGS: readonly (readonly [Partial<ConnectionFacts>, string])[] = [
   [{ state: 'alone' }, 'This node was started without a way to others.'],
   [
     { state: 'solving', work: { ...WORK, tries: 0, elapsedMs: 0 } },
-    'Solving its place on the ring, once: 0 % of the expected work after 0 s. It meets others when that is done.',
+    'This node is solving its place on the ring, once: 0 % of the expected work after 0 s. It meets others when that is done.',
   ],
   [
     { state: 'solving', work: WORK },
-    'Solving its place on the ring, once: 42 % of the expected work after 3 s, of about 8 s. It meets others when that is done.',
+    'This node is solving its place on the ring, once: 42 % of the expected work after 3 s, of about 8 s. It meets others when that is done.',
   ],
   [
     { state: 'solving', work: { ...WORK, tries: 1024, elapsedMs: 16_000 } },
-    'Solving its place on the ring, once: 200 % of the expected work after 16 s, of about 8 s. It meets others when that is done.',
+    'This node is solving its place on the ring, once: 200 % of the expected work after 16 s, chance decides when it ends. It meets others when that is done.',
   ],
   [{}, 'No peers for 12 s: looking for them.'],
   [

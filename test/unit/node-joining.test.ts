@@ -131,7 +131,7 @@ test('a node that cannot join once its proof is solved says why, and goes on alo
   await assert.rejects(clock.runUntilSettled(node.joined), { code: 'E_LISTEN' })
   const { state, words } = node.status().connection
   assert.equal(state, 'failed')
-  assert.equal(words, 'It cannot join the network: A UDP port is in use.')
+  assert.equal(words, 'This node cannot join the network: A UDP port is in use.')
   const { uri } = await clock.runUntilSettled(insertFish(node))
   assert.deepEqual(await clock.runUntilSettled(read(node, uri)), FISH)
   await clock.runUntilSettled(node.close())
