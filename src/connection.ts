@@ -50,7 +50,7 @@ function wordsOf(facts: ConnectionFacts): string {
     case 'solving':
       return `This node is solving its place on the ring, once: ${workText(work)}. It meets others when that is done.`
     case 'failed':
-      return `This node cannot join the network: ${facts.failure ?? 'its log says more.'}`
+      return `This node cannot join the network: ${facts.failure ?? 'why is not known.'}`
     case 'seeking':
       return seekingText(facts)
     case 'connected':

@@ -138,7 +138,8 @@ export class NodeNetwork {
       logger.info('the place on the ring is solved: looking for peers')
       await this.#join(proof)
     } catch (error) {
-      this.#failure = isShoalError(error) ? error.message : 'its log says more.'
+      this.#work = undefined
+      this.#failure = isShoalError(error) ? error.message : 'something went wrong inside it.'
       throw error
     }
   }
@@ -160,8 +161,8 @@ export class NodeNetwork {
 
   /** The driver that was alone until now has nothing under way that would not have failed. */
   async #join(proof: Uint8Array): Promise<void> {
-    this.#closing.signal.throwIfAborted()
     await this.#driver.close()
+    this.#closing.signal.throwIfAborted() // from here on it is the new one that is closed
     this.#proof = proof
     this.#driver = this.#createDriver(this.#transport)
     this.#driver.onPeer(() => this.#onPeer())

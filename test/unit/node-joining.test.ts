@@ -10,12 +10,15 @@ import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import { ShoalError } from '../../src/errors.ts'
 import { keyPairFromSeed } from '../../src/keys/primitives.ts'
 import { parseUri } from '../../src/keys/uri.ts'
+import { NodeNetwork } from '../../src/node-network.ts'
 import { createNode } from '../../src/node.ts'
 import type { InsertResult, Node } from '../../src/node.ts'
+import { resolveOptions } from '../../src/options.ts'
 import { createMemoryNetwork } from '../../src/routing/net/memory.ts'
 import type { Transport } from '../../src/routing/net/transport.ts'
 import { networkDefinition, PUBLIC_PUZZLE } from '../../src/routing/network.ts'
 import type { NetworkDefinition } from '../../src/routing/network.ts'
+import { silentLogger } from '../../src/runtime.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
 import { readAll } from '../helpers/cluster.ts'
 import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
@@ -118,21 +121,63 @@ test('when the proof is solved the node joins, keeps it, and spreads what waited
   await clock.runUntilSettled(Promise.all([again.close(), other.close()]))
 })
 
+/** A transport that reaches nobody; `open` as given. */
+function transportThat(open: Transport['open']): Transport {
+  const close = (): Promise<void> => Promise.resolve()
+  return { open, dial: () => {}, drop: () => {}, seek: () => {}, close }
+}
+
 test('a node that cannot join once its proof is solved says why, and goes on alone', async (t) => {
   const { clock, open } = createWorld(t, easy)
-  const transport: Transport = {
-    open: () => Promise.reject(new ShoalError('E_LISTEN', 'A UDP port is in use.')),
-    dial: () => {},
-    drop: () => {},
-    seek: () => {},
-    close: () => Promise.resolve(),
-  }
+  const transport = transportThat(() =>
+    Promise.reject(new ShoalError('E_LISTEN', 'A UDP port is in use.')),
+  )
   const node = await open(1, { transport })
   await assert.rejects(clock.runUntilSettled(node.joined), { code: 'E_LISTEN' })
-  const { state, words } = node.status().connection
-  assert.equal(state, 'failed')
+  const { state, work, words } = node.status().connection
+  assert.deepEqual([state, work], ['failed', undefined])
   assert.equal(words, 'This node cannot join the network: A UDP port is in use.')
   const { uri } = await clock.runUntilSettled(insertFish(node))
   assert.deepEqual(await clock.runUntilSettled(read(node, uri)), FISH)
   await clock.runUntilSettled(node.close())
+})
+
+test('a network that is closed in the moment in which it would join leaves nothing open', async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    let isOpen = false
+    const transport: Transport = {
+      ...transportThat(() => {
+        isOpen = true
+        return Promise.resolve()
+      }),
+      close: () => {
+        isOpen = false
+        return Promise.resolve()
+      },
+    }
+    const closeLater = async (): Promise<void> => {
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+      await network.close()
+    }
+    let closing: Promise<void> | undefined
+    const rng = createSeededRng(1)
+    const network = new NodeNetwork(resolveOptions({ parts: { transport, definition: easy } }), {
+      keyPair: keyPairFromSeed(new Uint8Array(32)),
+      store: createMemoryStore({ quotaBytes: 2 ** 26, rng }).blocks,
+      clock: createSimulatedClock(),
+      rng,
+      logger: {
+        ...silentLogger,
+        info: (message) => {
+          if (message.includes('is solved')) closing = closeLater()
+        },
+      },
+    })
+    await network.open()
+    const failure = await network.joined.catch((error: unknown) => error)
+    if (failure !== undefined) assert.equal((failure as ShoalError).code, 'E_CLOSED')
+    assert.notEqual(closing, undefined)
+    await closing
+    assert.equal(isOpen, false, `closed ${turns} turns after the proof was there`)
+  }
 })
