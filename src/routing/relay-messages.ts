@@ -20,13 +20,12 @@ const NAMES = new Map(Object.entries(TYPES).map(([name, number]) => [number as n
 
 /** `circuit`: u32, odd where the link's dialer began it, on that link alone. */
 export type CircuitMessage =
-  /** OPEN, to a relay: the key to be reached. INVITE, from it: the key that wants to reach you. */
-  | {
-      readonly type: 'open' | 'invite'
-      readonly circuit: number
-      readonly publicKey: Uint8Array
-    }
-  | { readonly type: 'accept' | 'close'; readonly circuit: number }
+  /** To a relay: the key to be reached. */
+  | { readonly type: 'open'; readonly circuit: number; readonly publicKey: Uint8Array }
+  /** From a relay: the key that wants to reach you. */
+  | { readonly type: 'invite'; readonly circuit: number; readonly publicKey: Uint8Array }
+  | { readonly type: 'accept'; readonly circuit: number }
+  | { readonly type: 'close'; readonly circuit: number }
   /** `payload`: 1 to MAX_PAYLOAD_BYTES bytes. */
   | { readonly type: 'bytes'; readonly circuit: number; readonly payload: Uint8Array }
   /** `bytes`: of the window, 1 to WINDOW_BYTES. */

@@ -3,13 +3,31 @@
  * promises, and the relay, hostile or not, gets nothing but ciphertext.
  * @module
  */
-import { after, before } from 'node:test'
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { after, before, describe, it } from 'node:test'
+import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import DHT from 'hyperdht'
+import type { NoiseStream } from 'hyperdht'
+import { concat } from '../../src/keys/bytes.ts'
+import { keyPairFromSeed } from '../../src/keys/primitives.ts'
+import { createNode } from '../../src/node.ts'
+import { NO_PROOF } from '../../src/routing/handshake.ts'
 import { startBootstrap } from '../../src/routing/net/bootstrap.ts'
 import type { Bootstrap } from '../../src/routing/net/bootstrap.ts'
-import { createRelayed } from '../helpers/relayed.ts'
-import { HOST, settle } from '../helpers/transport.ts'
-import { transportSuite } from '../suites/transport-suite.ts'
+import type { Link } from '../../src/routing/net/transport.ts'
+import { networkDefinition } from '../../src/routing/network.ts'
+import { RING, networkTopic, nodePosition } from '../../src/routing/position.ts'
+import { decodeCircuitMessage } from '../../src/routing/relay-messages.ts'
+import type { CircuitMessage } from '../../src/routing/relay-messages.ts'
+import { bytesOf } from '../helpers/circuits.ts'
+import { randomContent } from '../helpers/cluster.ts'
+import { createRelayed, reachOnly } from '../helpers/relayed.ts'
+import { seedFromEnvironment } from '../helpers/rng.ts'
+import { insert, insertAndSpread, read } from '../helpers/swarm.ts'
+import { HOST, closed, connect, makeTransport, settle, until } from '../helpers/transport.ts'
+import { record, transportSuite } from '../suites/transport-suite.ts'
 
 /** Longer than every first retry of both sides. */
 const QUIET_MS = 1_600
@@ -32,4 +50,171 @@ transportSuite('hyperswarm through a relay', async () => {
     pass: () => sleep(QUIET_MS),
     release: () => relay.close(),
   }
+})
+
+describe('nodes that cannot reach each other', () => {
+  const NETWORK = 'relayed-test'
+  const { hash } = networkDefinition(NETWORK)
+
+  /** A node in the `third` of three parts of the ring that can reach `only` these, or all. */
+  const addNode = async (t: TestContext, third: number, only?: readonly Uint8Array[]) => {
+    let identitySeed = randomBytes(32)
+    const isThere = (): boolean => {
+      const { publicKey } = keyPairFromSeed(identitySeed)
+      const place = (3 * nodePosition(hash, publicKey, NO_PROOF)) / RING - third
+      return place > 0.4 && place < 0.6
+    }
+    while (!isThere()) identitySeed = randomBytes(32)
+    const transport = makeTransport(bootstrap, {
+      keyPair: keyPairFromSeed(identitySeed),
+      topic: networkTopic(hash),
+      ...(only !== undefined && { bind: reachOnly(only) }),
+    })
+    const storeBytes = 128 * 1024 * 1024
+    const parts = { identitySeed, transport }
+    const node = await createNode({ network: NETWORK, storeBytes, parts })
+    t.after(() => node.close())
+    return { node, transport, publicKey: Uint8Array.from(transport.keyPair.publicKey) }
+  }
+
+  it('link through a third, and what one inserts the other has and reads; without it they live on', async (t) => {
+    const relay = await addNode(t, 0)
+    const only = [relay.publicKey]
+    const [a, b] = [await addNode(t, 1, only), await addNode(t, 2, only)]
+    const all = [relay, a, b].map(({ node }) => node)
+    await until(() => all.every((node) => node.status().peers === 2))
+
+    const seed = seedFromEnvironment()
+    const content = randomContent(1_000_000, seed)
+    const uri = await insertAndSpread(b.node, content)
+    assert.deepEqual(await read(a.node, uri), content, `seed ${seed}`)
+    const { bytes } = relay.transport.relayed
+    assert.ok(bytes > 5 * 32_768, `${bytes} bytes were relayed`)
+
+    await relay.node.close()
+    await until(() => [a, b].every(({ node }) => node.status().peers === 0))
+    const own = await insert(a.node, content)
+    assert.deepEqual(await read(a.node, own.uri), content)
+  })
+})
+
+describe('hyperswarm transport: hostile relays and callers', () => {
+  const HELLO = Uint8Array.of(1)
+  const opening = (channel: number, name: string): Uint8Array =>
+    Uint8Array.of(0, 1, channel, name.length, ...Buffer.from(name), 0)
+  const publicKey = keyPairFromSeed(new Uint8Array(32).fill(9)).publicKey
+
+  /** A transport and a peer of it that says what it likes on the channel for circuits. */
+  const attacked = async (t: TestContext) => {
+    const victim = makeTransport(bootstrap)
+    const dht = new DHT({ bootstrap: [bootstrap], host: HOST, firewalled: false })
+    t.after(() => Promise.all([victim.close(), dht.destroy({ force: true })]))
+    const seen = await record(victim, HELLO)
+    const keyPair = keyPairFromSeed(randomBytes(32))
+    const stream = await connect(dht, victim.keyPair.publicKey, { keyPair })
+    const heard: CircuitMessage[] = []
+    stream.on('data', (message: Uint8Array) => {
+      const known = message[0] === 2 ? decodeCircuitMessage(message.subarray(2)) : undefined
+      if (known !== undefined) heard.push(known)
+    })
+    stream.write(concat(opening(1, 'shoal/1'), HELLO))
+    await settle(seen.until(() => seen.links.length === 1))
+    stream.write(opening(2, 'shoal/relay/1'))
+    stream.write(Uint8Array.of(1, 0, 42)) // when this is there, so is the channel
+    await settle(seen.until(() => seen.frames.length === 1))
+    const say = (message: CircuitMessage): boolean =>
+      stream.write(concat(Uint8Array.of(2, 0), bytesOf(message)))
+    return { victim, seen, stream, heard, say, relayKey: Uint8Array.from(keyPair.publicKey) }
+  }
+
+  it('floods of OPEN and INVITE and malformed messages cost the link', async (t) => {
+    const flood = (type: 'open' | 'invite') => (say: (message: CircuitMessage) => void) => {
+      for (let count = 0; count < 200; count++) say({ type, circuit: 2 * count + 1, publicKey })
+    }
+    const harms = [
+      flood('open'),
+      flood('invite'),
+      (say: (message: CircuitMessage) => void) => say({ type: 'open', circuit: 2, publicKey }),
+      (_: unknown, stream: NoiseStream) => stream.write(Uint8Array.of(2, 0, 1, 0)),
+    ]
+    for (const harm of harms) {
+      const { stream, seen, say } = await attacked(t)
+      const end = closed(stream)
+      harm(say, stream)
+      await settle(end)
+      await settle(seen.until(() => seen.closes === 1))
+      assert.equal(seen.links.length, 1)
+    }
+  })
+
+  it('storms of CLOSE and what belongs to no circuit change nothing', async (t) => {
+    const { stream, seen, say, heard } = await attacked(t)
+    for (let circuit = 0; circuit < 5_000; circuit++) say({ type: 'close', circuit })
+    say({ type: 'bytes', circuit: 7, payload: randomBytes(16_000) })
+    say({ type: 'ack', circuit: 7, bytes: 5 })
+    say({ type: 'accept', circuit: 8 })
+    stream.write(Uint8Array.of(1, 0, 42))
+    await settle(seen.until(() => seen.frames.length === 2))
+    assert.deepEqual([seen.closes, heard], [0, []])
+  })
+
+  it('a relay that refuses, and one that accepts and talks nonsense, cost the dial and no more', async (t) => {
+    const { victim, stream, seen, say, heard, relayKey } = await attacked(t)
+    const answers: ((circuit: number) => void)[] = [
+      (circuit) => say({ type: 'close', circuit }),
+      (circuit) => {
+        say({ type: 'accept', circuit })
+        say({ type: 'bytes', circuit, payload: randomBytes(16_000) })
+      },
+      (circuit) => {
+        say({ type: 'accept', circuit })
+        say({ type: 'accept', circuit })
+      },
+    ]
+    for (const [index, answer] of answers.entries()) {
+      victim.dial(publicKey, { through: relayKey })
+      const opens = (): CircuitMessage[] => heard.filter(({ type }) => type === 'open')
+      await until(() => opens().length === index + 1)
+      answer(opens()[index]?.circuit as number)
+      await settle(seen.until(() => seen.failures.length === index + 1))
+    }
+    stream.write(Uint8Array.of(1, 0, 42))
+    await settle(seen.until(() => seen.frames.length === 2))
+    assert.deepEqual([seen.closes, seen.links.length], [0, 1])
+    assert.ok(seen.failures.every(({ wasRefused }) => !wasRefused))
+  })
+
+  it('a dial that is dropped ends its circuit, and one through nobody goes the direct way', async (t) => {
+    const { victim, seen, heard, relayKey } = await attacked(t)
+    victim.dial(publicKey, { through: relayKey })
+    await until(() => heard.length === 1)
+    victim.drop(publicKey)
+    await until(() => heard.length === 2)
+    assert.deepEqual(heard[1], { type: 'close', circuit: heard[0]?.circuit })
+    const other = makeTransport(bootstrap)
+    t.after(() => other.close())
+    const seenByOther = await record(other, HELLO)
+    while (seenByOther.links.length === 0) {
+      victim.dial(other.keyPair.publicKey, { through: publicKey })
+      await sleep(100)
+    }
+    assert.deepEqual([seenByOther.links[0]?.isRelayed, seen.links[1]?.isRelayed], [false, false])
+  })
+
+  it('a direct link takes the place of one through a relay', async (t) => {
+    const { relay, a, b } = await createRelayed(bootstrap)
+    t.after(() => Promise.all([a, b, relay].map((one) => one.close())))
+    const seen = await record(a, HELLO)
+    await record(b, HELLO)
+    await settle(seen.until(() => seen.links.length === 1))
+    const dht = new DHT({ bootstrap: [bootstrap], host: HOST, firewalled: false })
+    t.after(() => dht.destroy({ force: true }))
+    const stream = await connect(dht, a.keyPair.publicKey, { keyPair: b.keyPair })
+    stream.write(concat(opening(1, 'shoal/1'), HELLO))
+    await settle(seen.until(() => seen.links.length === 2))
+    const [first, second] = seen.links as [Link, Link]
+    assert.deepEqual([first.isRelayed, second.isRelayed, seen.closes], [true, false, 1])
+    assert.notDeepEqual(first.channelBinding, second.channelBinding)
+    assert.deepEqual([first.remoteHost, first.rttMs], [undefined, undefined])
+  })
 })
