@@ -35,8 +35,8 @@ export interface CircuitNode {
 export function createCircuitNode(
   clock: Clock,
   mayKnock: (publicKey: Uint8Array) => boolean = () => true,
+  keyPair: NoiseKeyPair = keyPairFromSeed(randomBytes(32)),
 ): CircuitNode {
-  const keyPair = keyPairFromSeed(randomBytes(32))
   const arrived: NoiseStream[] = []
   const onstream = (stream: NoiseStream): void => void arrived.push(stream)
   const ends = new CircuitEnds({ keyPair, clock, mayKnock, onstream })

@@ -9,8 +9,8 @@ import { after, before, describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import DHT from 'hyperdht'
-import type { NoiseStream } from 'hyperdht'
-import { concat } from '../../src/keys/bytes.ts'
+import type { NoiseKeyPair, NoiseStream } from 'hyperdht'
+import { compare, concat } from '../../src/keys/bytes.ts'
 import { keyPairFromSeed } from '../../src/keys/primitives.ts'
 import { createNode } from '../../src/node.ts'
 import { NO_PROOF } from '../../src/routing/handshake.ts'
@@ -21,7 +21,8 @@ import { networkDefinition } from '../../src/routing/network.ts'
 import { RING, networkTopic, nodePosition } from '../../src/routing/position.ts'
 import { decodeCircuitMessage } from '../../src/routing/relay-messages.ts'
 import type { CircuitMessage } from '../../src/routing/relay-messages.ts'
-import { bytesOf } from '../helpers/circuits.ts'
+import { systemClock } from '../../src/runtime.ts'
+import { addBarePeer, bytesOf, createCircuitNode } from '../helpers/circuits.ts'
 import { randomContent } from '../helpers/cluster.ts'
 import { createRelayed, reachOnly } from '../helpers/relayed.ts'
 import { seedFromEnvironment } from '../helpers/rng.ts'
@@ -105,8 +106,8 @@ describe('hyperswarm transport: hostile relays and callers', () => {
   const publicKey = keyPairFromSeed(new Uint8Array(32).fill(9)).publicKey
 
   /** A transport and a peer of it that says what it likes on the channel for circuits. */
-  const attacked = async (t: TestContext) => {
-    const victim = makeTransport(bootstrap)
+  const attacked = async (t: TestContext, own = keyPairFromSeed(randomBytes(32))) => {
+    const victim = makeTransport(bootstrap, { keyPair: own })
     const dht = new DHT({ bootstrap: [bootstrap], host: HOST, firewalled: false })
     t.after(() => Promise.all([victim.close(), dht.destroy({ force: true })]))
     const seen = await record(victim, HELLO)
@@ -124,7 +125,36 @@ describe('hyperswarm transport: hostile relays and callers', () => {
     await settle(seen.until(() => seen.frames.length === 1))
     const say = (message: CircuitMessage): boolean =>
       stream.write(concat(Uint8Array.of(2, 0), bytesOf(message)))
-    return { victim, seen, stream, heard, say, relayKey: Uint8Array.from(keyPair.publicKey) }
+    const relayKey = Uint8Array.from(keyPair.publicKey)
+    return { victim, dht, seen, stream, heard, say, relayKey }
+  }
+
+  /** Passes the bytes of one circuit on between a victim and a node of the attacker, until the test ends. */
+  const bridge = (
+    t: TestContext,
+    near: { heard: CircuitMessage[]; say: (message: CircuitMessage) => unknown; circuit: number },
+    far: { heard: CircuitMessage[]; say: (message: CircuitMessage) => unknown; circuit: number },
+  ): void => {
+    const sides = [near, far].map((side) => ({ ...side, at: 0 }))
+    const timer = setInterval(() => {
+      for (const [index, from] of sides.entries()) {
+        for (; from.at < from.heard.length; from.at++) {
+          const message = from.heard[from.at]
+          const to = sides[1 - index]
+          if (message?.type === 'bytes') to?.say({ ...message, circuit: to.circuit })
+        }
+      }
+    }, 5)
+    t.after(() => clearInterval(timer))
+  }
+
+  /** Own key and theirs, the lesser one first, then another two the other way round. */
+  const bothOrders = () => {
+    const pair = (): NoiseKeyPair[] =>
+      [randomBytes(32), randomBytes(32)]
+        .map((secret) => keyPairFromSeed(secret))
+        .toSorted((a, b) => compare(a.publicKey, b.publicKey))
+    return [pair(), pair().reverse()] as [NoiseKeyPair, NoiseKeyPair][]
   }
 
   it('floods of OPEN and INVITE and malformed messages cost the link', async (t) => {
@@ -199,6 +229,55 @@ describe('hyperswarm transport: hostile relays and callers', () => {
       await sleep(100)
     }
     assert.deepEqual([seenByOther.links[0]?.isRelayed, seen.links[1]?.isRelayed], [false, false])
+  })
+
+  it('where a direct dial crosses one through a relay the direct one stays, whoever has which key', async (t) => {
+    for (const [own, theirs] of bothOrders()) {
+      const { victim, dht, seen, heard, say, relayKey } = await attacked(t, own)
+      const far = createCircuitNode(systemClock, () => true, theirs)
+      const farPeer = addBarePeer(far, systemClock)
+      victim.dial(theirs.publicKey, { through: relayKey })
+      await until(() => heard.length === 1)
+      const circuit = heard[0]?.circuit as number
+      say({ type: 'accept', circuit })
+      farPeer.say({ type: 'invite', circuit: 1, publicKey: own.publicKey })
+      bridge(t, { heard, say, circuit }, { ...farPeer, circuit: 1 })
+      await until(() => far.arrived.length === 1) // the victim has dialed, and waits for its channel
+      const direct = await connect(dht, own.publicKey, { keyPair: theirs })
+      direct.write(concat(opening(1, 'shoal/1'), HELLO))
+      await settle(seen.until(() => seen.links.length === 2))
+      assert.deepEqual([seen.links[1]?.isRelayed, seen.links[1]?.isInitiator], [false, false])
+    }
+  })
+
+  it('a dialer through a relay is refused while a direct dial to it is open, whoever has which key', async (t) => {
+    for (const [own, theirs] of bothOrders()) {
+      const { victim, dht, seen, heard, say } = await attacked(t, own)
+      const dialed: NoiseStream[] = []
+      const server = dht.createServer({}, (stream) => {
+        dialed.push(stream.on('error', () => {}).on('data', () => {}))
+      })
+      await server.listen(theirs)
+      victim.dial(theirs.publicKey)
+      await until(() => dialed.length === 1)
+      const far = createCircuitNode(systemClock, () => true, theirs)
+      const farPeer = addBarePeer(far, systemClock)
+      const relayed = far.ends.connect(farPeer.link, own.publicKey)
+      assert.ok(relayed !== undefined)
+      const end = closed(relayed)
+      const circuit = farPeer.of('open')[0]?.circuit as number
+      say({ type: 'invite', circuit: 1, publicKey: theirs.publicKey })
+      await until(() => heard.length === 1)
+      farPeer.say({ type: 'accept', circuit })
+      bridge(t, { heard, say, circuit: 1 }, { ...farPeer, circuit })
+      relayed.write(concat(opening(1, 'shoal/1'), HELLO))
+      await until(() => heard.some(({ type }) => type === 'close'))
+      relayed.destroy()
+      await end
+      dialed[0]?.write(concat(opening(1, 'shoal/1'), HELLO))
+      await settle(seen.until(() => seen.links.length === 2))
+      assert.deepEqual([seen.links[1]?.isRelayed, seen.links[1]?.isInitiator], [false, true])
+    }
   })
 
   it('a direct link takes the place of one through a relay', async (t) => {

@@ -148,6 +148,10 @@ describe('memory network', () => {
     const [atA, , atB] = seen as [Seen, Seen, Seen]
     assert.deepEqual([atA.links.length, atB.links.length], [2, 2])
     const link = atA.links[1] as Link
+    assert.deepEqual(
+      [...atA.links, ...atB.links].map(({ isRelayed }) => isRelayed),
+      [false, true, false, true],
+    )
     link.send(frameOf(7, 8))
     await clock.runFor(39)
     assert.equal(atB.frames.length, 0, 'two hops take twice as long')
