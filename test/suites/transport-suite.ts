@@ -26,6 +26,8 @@ export interface Seen {
   readonly links: Link[]
   readonly frames: Uint8Array[]
   drains: number
+  /** Times that a frame began to arrive. */
+  progress: number
   closes: number
   /** Dials that came to nothing. */
   readonly failures: { readonly publicKey: Uint8Array; readonly wasRefused: boolean }[]
@@ -45,6 +47,7 @@ export async function record(
     links: [],
     frames: [],
     drains: 0,
+    progress: 0,
     closes: 0,
     failures: [],
     until: (check) =>
@@ -62,6 +65,10 @@ export async function record(
     onframe: (frame) => {
       seen.frames.push(Uint8Array.from(frame))
       onframe(frame, link)
+      happened()
+    },
+    onprogress: () => {
+      seen.progress++
       happened()
     },
     ondrain: () => {

@@ -103,6 +103,33 @@ describe('hyperswarm transport: hostile peers', () => {
     await transport.close()
   })
 
+  it('gives a message that begins right behind another one no more time', async () => {
+    const clock = createSimulatedClock()
+    const transport = makeTransport(bootstrap, { clock })
+    const dht = new DHT({ bootstrap: [bootstrap], host: HOST, firewalled: false })
+    const seen = await record(transport, HELLO)
+    const stream = await connect(dht, transport.keyPair.publicKey)
+    const end = closed(stream)
+    stream.write(OPEN)
+    await settle(seen.until(() => seen.links.length === 1))
+    const { rawStream } = stream
+    const write = rawStream.write.bind(rawStream)
+    const BEGUN = Uint8Array.of(0, 1, 0, 1, 2, 3) // three bytes of 256
+    rawStream.write = (bytes) => {
+      rawStream.write = write
+      return write(Buffer.concat([bytes, BEGUN]))
+    }
+    stream.write(Uint8Array.of(1, 0, ...HELLO)) // a frame
+    await settle(seen.until(() => seen.frames.length === 1))
+    await settle(seen.until(() => seen.progress > 0))
+    await clock.runFor(14_000)
+    assert.equal(seen.closes, 0)
+    await clock.runFor(1_000)
+    await settle(end)
+    await dht.destroy({ force: true })
+    await transport.close()
+  })
+
   it('keeps the dial of the greater key where two cross', async () => {
     const pair = [keyPairFromSeed(randomBytes(32)), keyPairFromSeed(randomBytes(32))]
     const [lesser, greater] = pair.toSorted((a, b) => compare(a.publicKey, b.publicKey)) as [

@@ -43,23 +43,32 @@ export function guardLength(stream: NoiseStream): void {
 
 /**
  * Ends `stream` when a message is announced that is longer than MAX_MESSAGE_BYTES, before room for it is
- * made, and when one that is announced takes too long. The fields are private to secret-stream: tests pin
- * them. Whoever calls this listens to `data` before the turn is over.
+ * made, and when one that is announced takes too long. While one is arriving it emits `receiving`: once, or
+ * again after each `data`. The fields are private to secret-stream: tests pin them. Whoever calls this
+ * listens to `data` before the turn is over.
  */
 export function guardMessages(stream: NoiseStream, clock: Clock): void {
   /* oxlint-disable no-underscore-dangle -- nothing public says a length before it is allocated */
   let cancelDeadline: (() => void) | undefined
-  const arrived = (): void => {
+  const end = (): void => {
     cancelDeadline?.()
     cancelDeadline = undefined
   }
+  const arrived = (): void => {
+    end()
+    // the next one may have begun in the same packet: that was told before this one was handed over
+    queueMicrotask(() => {
+      if (stream._len > 0 && !stream.destroying) check()
+    })
+  }
   const check = (): void => {
     if (stream._len > MAX_MESSAGE_BYTES) stream.destroy(new Error('message too long'))
+    stream.emit('receiving')
     cancelDeadline ??= clock.after(MESSAGE_MS, () => stream.destroy(new Error('too slow')))
   }
   stream._utp = { setContentSize: check } // told of what has begun and is not all there
   stream.on('data', arrived)
-  stream.on('close', arrived)
+  stream.on('close', end)
   if (stream._len > 0) check() // one may have been announced before we came
   /* oxlint-enable no-underscore-dangle */
 }

@@ -91,6 +91,7 @@ export class SwarmLink {
     this.isInitiator = options.opening === undefined
     this.openedAtMs = options.clock.now()
     stream.on('close', () => this.#ended())
+    stream.on('receiving', () => this.#call(() => this.#handlers?.onprogress?.()))
     this.#cancelTimeout = options.clock.after(CHANNEL_TIMEOUT_MS, () => {
       this.#wasSilent = true
       this.end()
