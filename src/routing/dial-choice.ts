@@ -8,12 +8,13 @@ import type { KnownPeer, KnownPeers } from './known-peers.ts'
 import type { LinkTable } from './link-table.ts'
 import { distance } from './position.ts'
 import type { SlotSearch } from './slot-search.ts'
+import type { CandidateSource } from './topology-ports.ts'
 
 /**
  * Neighbors that are dialed side by side: each that answers tells of nearer ones, and what was dialed
- * meanwhile is wasted, of 16 that are at hand (tried: 2 to 6, decision 0017).
+ * meanwhile is wasted; but liars must not take all places (tried: 3 to 6, decision 0017).
  */
-const MAX_RING_DIALS = 3
+const MAX_RING_DIALS = 6
 
 export interface Want {
   readonly peer: KnownPeer
@@ -45,6 +46,8 @@ interface Needs extends Chooser {
   readonly isSpareWanted: boolean
   /** By slot: 1 where nobody holds it or is dialed for it. */
   readonly free: Uint8Array
+  /** What each source has under way that counts against it. */
+  readonly pending: ReadonlyMap<CandidateSource, number>
 }
 
 /** The best of those who are wanted; the rendezvous's best when it is its turn; undefined: nobody. */
@@ -71,9 +74,16 @@ function needsOf(chooser: Chooser): Needs {
     const mayDial = chooser.isSettled && chooser.slots.mayDial(slot, chooser.nowMs)
     if (free[slot] === 1 && (!mayDial || dials.fills(slot))) free[slot] = 0
   }
+  const pending = dials.pending(chooser.nowMs)
   const isRingOpen = dials.freshRing(chooser.nowMs) < MAX_RING_DIALS
   const ringReach = isRingOpen ? links.ringReach : 0
-  return { ...chooser, free, ringReach, isSpareWanted: chooser.isSettled && chooser.isShort }
+  return {
+    ...chooser,
+    free,
+    pending,
+    ringReach,
+    isSpareWanted: chooser.isSettled && chooser.isShort,
+  }
 }
 
 /** The quick answer, which is no for most. */
@@ -93,7 +103,9 @@ function wantOf(peer: KnownPeer, needs: Needs): Want | undefined {
 function purposeOf(peer: KnownPeer, needs: Needs): Want | undefined {
   const { links, free } = needs
   // who has failed comes after all of its source that were never tried: a stale cache is long
-  const doubt = peer.source.deadInARow + 2 * peer.failures
+  const { source } = peer
+  const pending = needs.pending.get(source.name) ?? 0
+  const doubt = Math.floor(source.doubt) + pending + 2 * peer.failures
   if (peer.away < needs.ringReach && links.wouldBeRing(peer.position)) {
     return { peer, kind: 'ring', slot: undefined, rank: doubt, distance: peer.away }
   }

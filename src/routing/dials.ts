@@ -1,17 +1,19 @@
 /**
- * Dials under way and how many more may begin (spec §9.9): 8 at a time, the first 16 at once, then 2 a
- * second; one in four goes to a peer that the rendezvous told of, whatever others tell.
+ * Dials under way and how many more may begin (spec §9.9): 8 young ones at a time, 16 in all, the first 32
+ * at once, then 2 a second; one in four goes to a peer that the rendezvous told of, whatever others tell.
  * @module
  */
 import { Allowance } from './allowance.ts'
-import type { PeerKey } from './topology-ports.ts'
+import type { CandidateSource, PeerKey } from './topology-ports.ts'
 
-const MAX_UNDER_WAY = 8
-const RATE = { perSecond: 2, burst: 16 }
+const MAX_UNDER_WAY = 16
+const MAX_FRESH = 8
+/** A newcomer needs some 25 until it has its neighbors (decision 0017); a liar is to burn the rest. */
+const RATE = { perSecond: 2, burst: 32 }
 /** Of these in a row, one is the rendezvous's. */
 const RENDEZVOUS_EVERY = 4
 /** Most dials that are answered have been by then, ms. */
-const FRESH_MS = 1500
+const FRESH_MS = 1000
 /** A dial of which nothing was heard has failed, ms. */
 const DIAL_MS = 60_000
 
@@ -21,6 +23,8 @@ export interface Dial {
   readonly kind: DialKind
   /** The slot it is to fill. */
   readonly slot: number | undefined
+  /** Who told of it. */
+  readonly source: CandidateSource
   readonly sinceMs: number
 }
 
@@ -33,6 +37,10 @@ export class Dials {
     return this.#underWay.size
   }
 
+  get(key: PeerKey): Dial | undefined {
+    return this.#underWay.get(key)
+  }
+
   has(key: PeerKey): boolean {
     return this.#underWay.has(key)
   }
@@ -40,8 +48,8 @@ export class Dials {
   /** Dials of ring neighbors that may well be answered still: most of the others are to the dead. */
   freshRing(nowMs: number): number {
     let count = 0
-    for (const { kind, sinceMs } of this.#underWay.values()) {
-      if (kind === 'ring' && nowMs - sinceMs < FRESH_MS) count++
+    for (const dial of this.#underWay.values()) {
+      if (dial.kind === 'ring' && isFresh(dial, nowMs)) count++
     }
     return count
   }
@@ -51,8 +59,27 @@ export class Dials {
     return false
   }
 
+  /**
+   * What each source has under way that counts against it before it has failed: all but one, and that one
+   * too when it is no longer fresh. So who tells of the dead has few places, however late they fail.
+   */
+  pending(nowMs: number): ReadonlyMap<CandidateSource, number> {
+    const counts = new Map<CandidateSource, number>()
+    const hasFresh = new Set<CandidateSource>()
+    for (const dial of this.#underWay.values()) {
+      const { source } = dial
+      const isFree = isFresh(dial, nowMs) && !hasFresh.has(source)
+      if (isFree) hasFresh.add(source)
+      else counts.set(source, (counts.get(source) ?? 0) + 1)
+    }
+    return counts
+  }
+
   mayBegin(nowMs: number): boolean {
-    return this.#underWay.size < MAX_UNDER_WAY && this.#allowance.has(nowMs)
+    let fresh = 0
+    for (const dial of this.#underWay.values()) if (isFresh(dial, nowMs)) fresh++
+    const hasPlace = fresh < MAX_FRESH && this.#underWay.size < MAX_UNDER_WAY
+    return hasPlace && this.#allowance.has(nowMs)
   }
 
   /** Whether the next one is the rendezvous's, if it has told of anybody who is wanted. */
@@ -60,9 +87,9 @@ export class Dials {
     return this.#sinceRendezvous >= RENDEZVOUS_EVERY - 1
   }
 
-  begin(key: PeerKey, dial: Dial, isRendezvous: boolean): void {
+  begin(key: PeerKey, dial: Dial): void {
     this.#allowance.take(dial.sinceMs)
-    this.#sinceRendezvous = isRendezvous ? 0 : this.#sinceRendezvous + 1
+    this.#sinceRendezvous = dial.source === 'rendezvous' ? 0 : this.#sinceRendezvous + 1
     this.#underWay.set(key, dial)
   }
 
@@ -78,4 +105,8 @@ export class Dials {
       .filter(([, dial]) => nowMs - dial.sinceMs >= DIAL_MS)
       .map(([key]) => key)
   }
+}
+
+function isFresh({ sinceMs }: Dial, nowMs: number): boolean {
+  return nowMs - sinceMs < FRESH_MS
 }

@@ -18,8 +18,10 @@ const OWN_SHARES = new Map<CandidateSource, number>([
 ])
 /** Who told of entries; beyond it the one with the fewest goes. */
 export const MAX_SOURCES = 64
-/** Dead ones in a row after which a source is not believed. */
-const MAX_DEAD_IN_A_ROW = 8
+/** Doubt at which a source is not believed: so many dead ones in a row. */
+const MOST_DOUBT = 8
+/** A neighbor that does not take the link: mostly it has nearer ones, and one told of it lives. */
+const REFUSAL_DOUBT = 0.34
 const MUTED_MS = 600_000
 const FIRST_RETRY_MS = 1000
 const LONGEST_RING_RETRY_MS = 300_000
@@ -29,7 +31,7 @@ const FIRST_REFUSED_RETRY_MS = 15_000
 /** Whom a node dials that is cut off, or whom the rendezvous tells of again, waits no longer, ms. */
 const HURRY_MS = 15_000
 const TOLD_AGAIN_MS = 60_000
-/** A peer whose links break this often in a row is not taken until its time has come. */
+/** A peer whose links break at once this often in a row is not taken until its time has come. */
 const FLAPS = 4
 
 /** Own experience counts as a source as well: peers that were linked before. */
@@ -51,6 +53,8 @@ export interface KnownPeer {
   failures: number
   /** Links in a row that it did not take, or that broke at once. */
   refusals: number
+  /** Of these, links that stood and broke at once. */
+  breaks: number
   /** Not dialed before, ms. */
   retryAtMs: number
   /** When this node itself ended a link with it, ms; -Infinity: never. */
@@ -59,8 +63,8 @@ export interface KnownPeer {
 
 export interface Source {
   readonly name: CandidateSource
-  /** Of its entries that were dialed, the last ones that were dead. */
-  deadInARow: number
+  /** Of its entries that were dialed since one was linked: dead ones count 1, refusals of neighbors a third. */
+  doubt: number
   mutedUntilMs: number
 }
 
@@ -78,6 +82,12 @@ interface Entry extends KnownPeer {
   index: number
   /** A link has proved the position. */
   isProven: boolean
+}
+
+/** What a dial was for, and on whose word. */
+export interface Dialed {
+  readonly source: CandidateSource
+  readonly isRing: boolean
 }
 
 /** What goes with a candidate: who told of it, and where its position lies from here. */
@@ -142,6 +152,7 @@ export class KnownPeers {
       toldBy: told.source,
       failures: 0,
       refusals: 0,
+      breaks: 0,
       retryAtMs: 0,
       partedAtMs: -Infinity,
     }
@@ -163,32 +174,38 @@ export class KnownPeers {
     entry.away = away
     entry.isProven = true
     entry.failures = 0
-    entry.source.deadInARow = 0
+  }
+
+  /** A dial on the word of `source` has led to a link. */
+  confirmed(source: CandidateSource): void {
+    const confirmed = this.#sources.get(source)
+    if (confirmed !== undefined) confirmed.doubt = 0
   }
 
   /** A dial came to nothing. */
-  failed(key: PeerKey, isRing: boolean, nowMs: number): void {
+  failed(key: PeerKey, { source, isRing }: Dialed, nowMs: number): void {
     const entry = this.#entries.get(key)
-    if (entry === undefined) return
-    entry.failures++
-    entry.retryAtMs = nowMs + retryMs(FIRST_RETRY_MS, entry.failures, isRing)
-    const { source } = entry
-    source.deadInARow++
-    const isLink = !OWN_SHARES.has(source.name) && source.name !== PAST
-    if (!isLink || source.deadInARow < MAX_DEAD_IN_A_ROW) return
-    source.deadInARow = 0
-    source.mutedUntilMs = nowMs + MUTED_MS
-    for (const each of source.entries) this.#drop(each)
+    if (entry !== undefined) {
+      entry.failures++
+      entry.retryAtMs = nowMs + retryMs(FIRST_RETRY_MS, entry.failures, isRing)
+    }
+    this.#doubt(source, 1, nowMs)
   }
 
-  /** It is there, but did not take the link, or ended it at once. */
-  refused(key: PeerKey, isRing: boolean, nowMs: number): void {
+  /** It is there, but did not take the link. */
+  refused(key: PeerKey, { source, isRing }: Dialed, nowMs: number): void {
+    const entry = this.#entries.get(key)
+    if (entry !== undefined) this.#wait(entry, isRing, nowMs)
+    // a neighbor has room for this node, and for other links it may well have none
+    if (isRing) this.#doubt(source, REFUSAL_DOUBT, nowMs)
+  }
+
+  /** A link with it stood, and it ended that at once. */
+  broke(key: PeerKey, isRing: boolean, nowMs: number): void {
     const entry = this.#entries.get(key)
     if (entry === undefined) return
-    entry.failures = 0
-    entry.source.deadInARow = 0
-    entry.refusals++
-    entry.retryAtMs = nowMs + retryMs(FIRST_REFUSED_RETRY_MS, entry.refusals, isRing)
+    entry.breaks++
+    this.#wait(entry, isRing, nowMs)
   }
 
   /** A link that had lasted is gone; `isParted`: this node itself ended it. */
@@ -196,6 +213,7 @@ export class KnownPeers {
     const entry = this.#entries.get(key)
     if (entry === undefined) return
     entry.refusals = 0
+    entry.breaks = 0
     entry.retryAtMs = nowMs + (isParted ? FIRST_REFUSED_RETRY_MS : FIRST_RETRY_MS)
     entry.partedAtMs = isParted ? nowMs : -Infinity
   }
@@ -208,7 +226,24 @@ export class KnownPeers {
   /** Whether its links break as soon as they are made, and its time has not come again. */
   isFlapping(key: PeerKey, nowMs: number): boolean {
     const entry = this.#entries.get(key)
-    return entry !== undefined && entry.refusals >= FLAPS && nowMs < entry.retryAtMs
+    return entry !== undefined && entry.breaks >= FLAPS && nowMs < entry.retryAtMs
+  }
+
+  /** Longer each time. */
+  #wait(entry: Entry, isRing: boolean, nowMs: number): void {
+    entry.failures = 0
+    entry.refusals++
+    entry.retryAtMs = nowMs + retryMs(FIRST_REFUSED_RETRY_MS, entry.refusals, isRing)
+  }
+
+  #doubt(name: CandidateSource, by: number, nowMs: number): void {
+    const source = this.#sources.get(name)
+    if (source === undefined) return
+    source.doubt += by
+    if (!isHearsay(name) || source.doubt < MOST_DOUBT) return
+    source.doubt = 0
+    source.mutedUntilMs = nowMs + MUTED_MS
+    for (const each of source.entries) this.#drop(each)
   }
 
   /** Of two positions the nearer one counts, so that no lie hides a neighbor: it costs a dial at most. */
@@ -223,7 +258,7 @@ export class KnownPeers {
   /** Another tells of a known one: whoever has told fewer dead ones answers for it. */
   #toldAgain(entry: Entry, source: OwnSource): void {
     if (source.name !== PAST) entry.toldBy = source.name
-    const isBetter = source.name === 'rendezvous' || source.deadInARow < entry.source.deadInARow
+    const isBetter = source.name === 'rendezvous' || source.doubt < entry.source.doubt
     if (!isBetter || entry.source === source || entry.source.name === 'rendezvous') return
     this.#drop(entry)
     this.#file(entry, source)
@@ -264,7 +299,7 @@ export class KnownPeers {
     let source = this.#sources.get(name)
     if (source !== undefined) return source
     if (this.#sources.size >= MAX_SOURCES) this.#dropSource()
-    source = { name, deadInARow: 0, mutedUntilMs: -Infinity, entries: new Set() }
+    source = { name, doubt: 0, mutedUntilMs: -Infinity, entries: new Set() }
     this.#sources.set(name, source)
     return source
   }
@@ -272,7 +307,7 @@ export class KnownPeers {
   #dropSource(): void {
     let least: OwnSource | undefined
     for (const source of this.#sources.values()) {
-      if (OWN_SHARES.has(source.name) || source.name === PAST) continue
+      if (!isHearsay(source.name)) continue
       if (least === undefined || isLesser(source, least)) least = source
     }
     for (const entry of least?.entries ?? []) this.#drop(entry)
@@ -287,6 +322,11 @@ export class KnownPeers {
     this.#list[entry.index] = last
     last.index = entry.index
   }
+}
+
+/** Whether it is a peer, which may lie. */
+export function isHearsay(name: CandidateSource): boolean {
+  return !OWN_SHARES.has(name) && name !== PAST
 }
 
 function waitAtMost(entry: Entry, untilMs: number): void {

@@ -5,7 +5,7 @@
  */
 import { chooseDial } from './dial-choice.ts'
 import { Dials } from './dials.ts'
-import { KnownPeers, PAST } from './known-peers.ts'
+import { KnownPeers, PAST, isHearsay } from './known-peers.ts'
 import type { KnownPeer, Told } from './known-peers.ts'
 import { LinkTable } from './link-table.ts'
 import { RING, distance } from './position.ts'
@@ -235,13 +235,14 @@ export class Topology {
 
   #linked(input: Extract<TopologyInput, { type: 'linked' }>): void {
     const { key, position } = input
-    const wasDialed = this.#search?.dials.end(key) !== undefined
-    this.#hasNews ||= wasDialed
+    const dial = this.#search?.dials.end(key)
+    this.#hasNews ||= dial !== undefined
     if (!this.#isPosition(position) || this.#isBanned(key)) {
       this.#drop(key)
       return
     }
     this.#search?.known.worked(input, distance(position, this.#position))
+    if (dial !== undefined) this.#search?.known.confirmed(dial.source)
     this.#links.remove(key)
     const link = this.#links.add(input, this.#nowMs)
     if (link.slot !== undefined) this.#search?.slots.filled(link.slot)
@@ -266,7 +267,7 @@ export class Topology {
     const { known } = this.#searchState()
     this.#remember(link)
     const isShort = this.#nowMs - link.sinceMs < SHORT_LINK_MS
-    if (wasWanted && isShort) known.refused(key, link.role === 'ring', this.#nowMs)
+    if (wasWanted && isShort) known.broke(key, link.role === 'ring', this.#nowMs)
     else known.parted(key, !wasWanted, this.#nowMs)
     if (link.role !== 'ring') return
     this.#hasRingChanged = true
@@ -275,12 +276,24 @@ export class Topology {
 
   #found({ candidates, source }: Extract<TopologyInput, { type: 'found' }>): void {
     const { known } = this.#searchState()
+    const account = this.#accountOf(source)
     for (const { key, position } of candidates.slice(0, MAX_TOLD)) {
       if (!this.#isPosition(position) || position === this.#position) continue
       if (this.#isBanned(key) || this.#links.get(key) !== undefined) continue
-      const isNew = known.add({ key, position }, this.#toldBy(source, position), this.#nowMs)
+      const isNew = known.add({ key, position }, this.#toldBy(account, position), this.#nowMs)
       this.#hasNews ||= isNew
     }
+  }
+
+  /**
+   * Who answers for what a source tells: for a peer without a link whoever told of it, so that no crowd
+   * of one's own making is believed anew each time.
+   */
+  #accountOf(source: CandidateSource): CandidateSource {
+    if (this.#links.get(source) !== undefined) return source
+    const { dials, known } = this.#searchState()
+    const teller = dials.get(source)?.source ?? known.get(source)?.source.name
+    return teller !== undefined && isHearsay(teller) ? teller : source
   }
 
   #dialFailed(key: PeerKey, wasRefused: boolean): void {
@@ -288,9 +301,9 @@ export class Topology {
     const dial = search?.dials.end(key)
     if (search === undefined || dial === undefined) return // linked meanwhile, or given up
     if (dial.slot !== undefined) search.slots.dialFailed(dial.slot, this.#nowMs)
-    const isRing = dial.kind === 'ring'
-    if (wasRefused) search.known.refused(key, isRing, this.#nowMs)
-    else search.known.failed(key, isRing, this.#nowMs)
+    const dialed = { source: dial.source, isRing: dial.kind === 'ring' }
+    if (wasRefused) search.known.refused(key, dialed, this.#nowMs)
+    else search.known.failed(key, dialed, this.#nowMs)
   }
 
   #banned(key: PeerKey): void {
@@ -400,8 +413,8 @@ export class Topology {
       })
       if (want === undefined) return
       const { peer, kind, slot } = want
-      const isRendezvous = peer.source.name === 'rendezvous'
-      search.dials.begin(peer.key, { kind, slot, sinceMs: this.#nowMs }, isRendezvous)
+      const source = peer.source.name
+      search.dials.begin(peer.key, { kind, slot, source, sinceMs: this.#nowMs })
       const through = kind === 'ring' ? this.#wayTo(peer) : undefined
       this.#outputs.push({
         type: 'dial',

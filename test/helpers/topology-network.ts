@@ -18,6 +18,15 @@ const LOSS_MS = 6000
 const RENDEZVOUS_MS = 30_000
 const ANSWERED = 5
 
+/** What becomes of a dial to a key that no member has. */
+export type Decoy =
+  /** Nobody is there: 5 s until that is known, or 20. */
+  | { readonly kind: 'dead'; readonly silentMs: number }
+  /** Takes the connection and ends it at once. */
+  | { readonly kind: 'closing' }
+  /** Has no room, and tells of others. */
+  | { readonly kind: 'full'; readonly told: readonly Candidate[] }
+
 export interface Member {
   readonly key: string
   readonly position: number
@@ -44,6 +53,11 @@ export class TopologyNetwork {
   isUnreachable: (a: string, b: string) => boolean = () => false
   /** What somebody answers to SEEK instead of the truth. */
   answer: (by: Member, asker: Member) => Candidate[] | undefined = () => undefined
+  /** How a key that no member has behaves. */
+  decoy: (key: string, dialer: Member) => Decoy = () => ({
+    kind: 'dead',
+    silentMs: DIAL_TIME_OUT_MS,
+  })
   /** What the rendezvous tells a node. */
   rendezvous: (of: Member) => Candidate[] = (of) => this.some(8, of.key)
   readonly #tuning: Partial<TopologyTuning>
@@ -159,14 +173,29 @@ export class TopologyNetwork {
 
   #dial(from: Member, key: string, through: string | undefined): void {
     const to = this.members.get(key)
-    const isDirect = to !== undefined && through === undefined && !this.isUnreachable(from.key, key)
+    if (to === undefined) return this.#dialDecoy(from, key)
+    const isDirect = through === undefined && !this.isUnreachable(from.key, key)
     const relay = through === undefined ? undefined : this.members.get(through)
     const isRelayed = relay?.links.has(key) === true && relay.links.has(from.key)
-    if (to === undefined || (!isDirect && !isRelayed)) {
+    if (!isDirect && !isRelayed) {
       this.after(DIAL_TIME_OUT_MS, () => this.give(from, { type: 'dial-failed', key }))
       return
     }
     this.after(DIAL_MS, () => this.#connect(from, to))
+  }
+
+  #dialDecoy(from: Member, key: string): void {
+    const decoy = this.decoy(key, from)
+    if (decoy.kind === 'dead') {
+      this.after(decoy.silentMs, () => this.give(from, { type: 'dial-failed', key }))
+      return
+    }
+    this.after(DIAL_MS + ONE_WAY_MS, () => {
+      if (decoy.kind === 'full') {
+        this.give(from, { type: 'found', candidates: decoy.told, source: key })
+      }
+      this.give(from, { type: 'dial-failed', key, wasRefused: true })
+    })
   }
 
   #connect(from: Member, to: Member): void {
@@ -184,6 +213,11 @@ export class TopologyNetwork {
       })
       return
     }
+    this.link(from, to)
+  }
+
+  /** `to` takes a link that `from` has dialed, whether or not it has a use for it. */
+  link(from: Member, to: Member): void {
     from.links.add(to.key)
     to.links.add(from.key)
     const { key, position } = to

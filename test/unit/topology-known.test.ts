@@ -8,6 +8,7 @@ import {
   MAX_SOURCES,
   PAST,
 } from '../../src/routing/known-peers.ts'
+import type { Dialed } from '../../src/routing/known-peers.ts'
 import type { CandidateSource } from '../../src/routing/topology-ports.ts'
 
 function tell(
@@ -19,6 +20,10 @@ function tell(
   keys.forEach((key, index) => {
     known.add({ key, position: index }, { source, slot: index % 8, away: index }, nowMs)
   })
+}
+
+function by(source: CandidateSource, isRing = false): Dialed {
+  return { source, isRing }
 }
 
 function names(prefix: string, count: number): string[] {
@@ -54,15 +59,15 @@ test('who told of 8 dead ones in a row is not believed for 10 minutes; one that 
   const known = new KnownPeers()
   tell(known, 'liar', names('l', 20))
   tell(known, 'honest', names('h', 20))
-  for (const key of names('l', 8)) known.failed(key, false, 1000)
+  for (const key of names('l', 8)) known.failed(key, by('liar'), 1000)
   assert.equal(countOf(known, 'liar'), 0)
   tell(known, 'liar', names('m', 5), 600_999)
   assert.equal(countOf(known, 'liar'), 0)
   tell(known, 'liar', names('m', 5), 601_000)
   assert.equal(countOf(known, 'liar'), 5)
   for (const [index, key] of names('h', 20).entries()) {
-    if (index % 7 === 6) known.worked({ key, position: index }, index)
-    else known.failed(key, false, 1000)
+    if (index % 7 === 6) known.confirmed('honest')
+    else known.failed(key, by('honest'), 1000)
   }
   assert.equal(countOf(known, 'honest'), 20)
 })
@@ -71,7 +76,7 @@ test('the rendezvous, the cache and own experience are never silenced', () => {
   for (const source of ['rendezvous', 'cache', PAST]) {
     const known = new KnownPeers()
     tell(known, source, names('k', 20))
-    for (const key of names('k', 20)) known.failed(key, false, 0)
+    for (const key of names('k', 20)) known.failed(key, by(source), 0)
     assert.equal(countOf(known, source), 20)
   }
 })
@@ -81,7 +86,7 @@ test('dials are repeated after 1 s, doubled to 5 minutes for neighbors and 30 fo
     const known = new KnownPeers()
     tell(known, PAST, ['k'])
     return Array.from({ length: 14 }, () => {
-      known.failed('k', isRing, 0)
+      known.failed('k', by(PAST, isRing), 0)
       return known.get('k')?.retryAtMs as number
     })
   }
@@ -104,12 +109,32 @@ test('of two positions that are told of a key the nearer counts, until a link ha
   assert.equal(known.get('k')?.position, 700)
 })
 
-test('a peer whose links keep breaking is flapping until its time has come', () => {
+test('a peer whose links keep breaking is flapping until its time has come, and one that is full is not', () => {
   const known = new KnownPeers()
-  tell(known, PAST, ['k'])
-  for (let each = 0; each < 4; each++) known.refused('k', true, 0)
+  tell(known, PAST, ['k', 'full'])
+  for (let each = 0; each < 4; each++) {
+    known.broke('k', true, 0)
+    known.refused('full', by(PAST, true), 0)
+  }
   assert.equal(known.isFlapping('k', 0), true)
+  assert.equal(known.isFlapping('full', 0), false)
+  assert.equal(known.get('full')?.retryAtMs, 120_000)
   assert.equal(known.isFlapping('k', 300_000), false)
   known.parted('k', false, 0)
   assert.equal(known.isFlapping('k', 0), false)
+})
+
+test('neighbors that refuse count against who told of them, for a part; others, and links that break, do not', () => {
+  const known = new KnownPeers()
+  tell(known, 'teller', names('k', 30))
+  const doubt = (): number => known.get('k29')?.source.doubt ?? Number.NaN
+  known.refused('k0', by('teller'), 0)
+  known.broke('k1', true, 0)
+  assert.equal(doubt(), 0)
+  for (const key of names('k', 15)) known.refused(key, by('teller', true), 0)
+  assert.ok(doubt() > 3 && doubt() < 8, `${doubt()}`)
+  known.confirmed('teller')
+  assert.equal(doubt(), 0)
+  for (const key of names('k', 24)) known.refused(key, by('teller', true), 0)
+  assert.equal(countOf(known, 'teller'), 0)
 })

@@ -120,13 +120,20 @@ test('more links than are kept go one a tick, and none that is younger than a mi
 test('a node that starts dials the nearest of those that the rendezvous tells of, few at a time', () => {
   const topology = topologyAt()
   topology.handle({ type: 'started' }, 0)
-  const candidates = [9, 3, 7, 1, 5, 8].map((step) => ({
+  const candidates = [9, 3, 7, 1, 10, 5, 8].map((step) => ({
     key: `k${step}`,
     position: at(step * 1000),
   }))
-  assert.deepEqual(dialed(topology.handle(found(candidates), 0)), ['k1', 'k3', 'k5'])
+  assert.deepEqual(dialed(topology.handle(found(candidates), 0)), [
+    'k1',
+    'k3',
+    'k5',
+    'k7',
+    'k8',
+    'k9',
+  ])
   const next = topology.handle({ type: 'dial-failed', key: 'k1' }, 100)
-  assert.deepEqual(dialed(next), ['k7'])
+  assert.deepEqual(dialed(next), ['k10'])
 })
 
 test('a new neighbor is asked who is nearer, and soon all neighbors whom they have beside them', () => {
@@ -157,6 +164,39 @@ test('a lost neighbor is sought at once, and dialed again a second later', () =>
   assert.ok(outputs.some(({ type }) => type === 'seek'))
   assert.deepEqual(dialed(topology.handle({ type: 'tick' }, MINUTE_MS + 999)), [])
   assert.deepEqual(dialed(topology.handle({ type: 'tick' }, MINUTE_MS + 1000)), ['after1'])
+})
+
+test('a full peer that refused four dials is let in when it dials itself', () => {
+  const topology = topologyAt()
+  topology.handle({ type: 'started' }, 0)
+  const peer = { key: 'k', position: at(1) }
+  topology.handle(found([peer], 'cache'), 0)
+  let refused = 0
+  for (let nowMs = 0; refused < 4; nowMs += 500) {
+    if (dialed(topology.handle({ type: 'tick' }, nowMs)).length === 0) continue
+    refused++
+    topology.handle({ type: 'dial-failed', key: 'k', wasRefused: true }, nowMs)
+    assert.equal(topology.wouldAccept(peer), true)
+  }
+})
+
+test('what a peer without a link tells counts against who told of it, however many there are of them', () => {
+  const topology = topologyAt()
+  topology.handle({ type: 'started' }, 0)
+  link(topology, 'liar', at(RING / 4))
+  let made = 0
+  const lies = (): Candidate[] =>
+    Array.from({ length: 5 }, () => ({ key: `lie${made}`, position: at(10_000 - made++) }))
+  const outputs = topology.handle(found(lies(), 'liar'), 0)
+  for (let nowMs = 0; nowMs < 10 * MINUTE_MS; nowMs += 500) {
+    for (const key of dialed(outputs.splice(0))) {
+      outputs.push(...topology.handle(found(lies(), key), nowMs))
+      outputs.push(...topology.handle({ type: 'dial-failed', key, wasRefused: true }, nowMs))
+    }
+    outputs.push(...topology.handle({ type: 'tick' }, nowMs))
+    assert.ok(topology.load.sources <= 2, `${topology.load.sources} sources`)
+  }
+  assert.ok(made < 200, `${made} lies were listened to`)
 })
 
 test('a neighbor that cannot be dialed is dialed through who told of it, then through the nearest', () => {
@@ -237,7 +277,7 @@ test('one dial in four goes to a peer that the rendezvous told of, however much 
   }
   const keys = dialed(outputs)
   const real = keys.filter((key) => key.startsWith('real')).length
-  assert.ok(keys.length <= 16 + 2 * 60, `${keys.length} dials`)
+  assert.ok(keys.length <= 32 + 2 * 60, `${keys.length} dials`)
   assert.ok(real >= keys.length / 4 - 2, `${real} of ${keys.length}`)
 })
 
