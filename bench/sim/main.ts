@@ -7,8 +7,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Line } from './measure.ts'
+import { checkLists } from './check-lists.ts'
 import { UsageError, parseArguments } from './options.ts'
-import type { Lists } from './options.ts'
 import { drawChart } from './plot.ts'
 import type { Preset } from './preset.ts'
 import { PRESETS } from './presets.ts'
@@ -24,7 +24,7 @@ export async function simulate(
   const given = parseArguments(args, Object.keys(PRESETS))
   const preset = PRESETS[given.preset] as Preset
   const lists = { ...preset.lists, ...given.lists }
-  checkFaults(given.preset, lists)
+  checkLists(given.preset, preset, lists)
   const lines: Line[] = []
   preset.run(lists, (line) => {
     lines.push(line)
@@ -34,18 +34,16 @@ export async function simulate(
   const isWhole = Object.keys(given.lists).length === 0
   const file = given.figure ?? (isWhole ? join(FIGURES, `${given.preset}.svg`) : undefined)
   if (file === undefined) return
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, drawChart(preset.draw(lines)))
+  await draw(file, preset, lines)
 }
 
-/** A line must not name faults that were not there, and some good nodes must be left. @throws UsageError */
-function checkFaults(name: string, { nodes, degree, removed, droppers, liars }: Lists): void {
-  const worst = [removed, droppers, liars].reduce((sum, list) => sum + Math.max(...list), 0)
-  if (worst > 0 && PRESETS[name]?.isFaultless === true) {
-    throw new UsageError(`${name} measures good nodes only: no --removed, --droppers or --liars`)
+async function draw(file: string, preset: Preset, lines: readonly Line[]): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, drawChart(preset.draw(lines)))
+  } catch (error) {
+    throw new UsageError(`the figure cannot be written: ${(error as Error).message}`)
   }
-  if (Math.min(...nodes) * (1 - worst) >= Math.max(...degree)) return
-  throw new UsageError('fewer good nodes are left than a node has links')
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

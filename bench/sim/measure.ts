@@ -6,6 +6,7 @@
 import type { Home } from '../../src/keys/block.ts'
 import type { Fault } from './faults.ts'
 import type { SimNetwork } from './network.ts'
+import { UsageError } from './options.ts'
 import type { SimNode } from './sim-node.ts'
 import { createTrial } from './trial.ts'
 import type { Trial } from './trial.ts'
@@ -90,14 +91,14 @@ function scheduleFetches(
   })
 }
 
-/** A random node that is up, does as it should, and `isWanted`. */
+/** A random node that is up, does as it should, and `isWanted`. @throws UsageError there is none */
 export function anyNode(network: SimNetwork, isWanted: (node: SimNode) => boolean): SimNode {
   const { nodes, rng } = network
   for (let tries = 0; tries < 100_000; tries++) {
     const node = nodes[rng.below(nodes.length)] as SimNode
     if (!node.isDown && node.fault === undefined && isWanted(node)) return node
   }
-  throw new Error('no node is left that could ask')
+  throw new UsageError('no node is left that could ask: more nodes, fewer faults or fewer requests')
 }
 
 /** Removes exactly that share of the nodes at once. */

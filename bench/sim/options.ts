@@ -16,6 +16,10 @@ export interface Lists {
   readonly seed: readonly number[]
 }
 
+/** Shares of the nodes with which something is wrong. */
+export const SHARES = ['removed', 'droppers', 'liars'] as const
+export type Share = (typeof SHARES)[number]
+
 export interface Given {
   readonly preset: string
   /** What was given in place of the preset's own. */
@@ -29,15 +33,18 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** Smallest and largest value, and whether only whole numbers are meant. */
+/**
+ * Smallest and largest value, and whether only whole numbers are meant. 200,000 nodes take 3.2 GB, as
+ * many requests 1 GB.
+ */
 const LIMITS: Record<keyof Lists, readonly [number, number, boolean]> = {
-  nodes: [20, 1_000_000, true],
+  nodes: [20, 200_000, true],
   degree: [10, 32, true],
   removed: [0, 0.95, false],
   droppers: [0, 0.95, false],
   liars: [0, 0.95, false],
   homes: [1, 3, true],
-  requests: [1, 1_000_000, true],
+  requests: [1, 200_000, true],
   seed: [0, 2 ** 32 - 1, true],
 }
 
@@ -51,10 +58,15 @@ export function parseArguments(args: readonly string[], presets: readonly string
   let figure: string | undefined
   for (let at = 0; at < rest.length; at += 2) {
     const [option, value] = [rest[at] as string, rest[at + 1]]
-    if (option === '--figure' && value !== undefined) figure = value
+    if (option === '--figure') figure = fileOf(value)
     else lists[nameOf(option)] = valuesOf(option, value)
   }
   return { preset, lists, figure }
+}
+
+function fileOf(value: string | undefined): string {
+  if (value === undefined || value === '') throw new UsageError('--figure: a file to draw to')
+  return value
 }
 
 function nameOf(option: string): keyof Lists {

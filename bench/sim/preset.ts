@@ -3,13 +3,15 @@
  * @module
  */
 import type { Line } from './measure.ts'
-import type { Lists } from './options.ts'
+import type { Lists, Share } from './options.ts'
 import type { Chart } from './plot.ts'
 
 export interface Preset {
   readonly lists: Lists
-  /** Its nodes are all good and all there: faults cannot be asked of it. */
-  readonly isFaultless?: boolean
+  /** What may be wrong with its nodes; all of it where nothing is said. */
+  readonly faults?: readonly Share[]
+  /** Its blocks have copies at home 0 alone. */
+  readonly isHomeZeroAlone?: boolean
   /** Measures every combination; calls `report` as each is done. */
   run(lists: Lists, report: (line: Line) => void): void
   draw(lines: readonly Line[]): Chart

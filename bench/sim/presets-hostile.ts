@@ -2,9 +2,11 @@
  * Presets with nodes that do harm, and with networks that are slow or half closed, all standing still.
  * @module
  */
-import { anyNode, rounded } from './measure.ts'
+import { advertisesFakes } from './faults.ts'
+import { rounded } from './measure.ts'
 import type { Line } from './measure.ts'
 import type { SimNetwork } from './network.ts'
+import { UsageError } from './options.ts'
 import type { SimNode } from './sim-node.ts'
 import { USUAL_LISTS, pointsIn } from './preset.ts'
 import type { Preset } from './preset.ts'
@@ -117,15 +119,22 @@ function measureVictims(point: StaticPoint, bait: Bait): Line {
     ...(bait.lookAhead === 'all' && { tuning: { lookAheadPeers: Infinity, ownShare: 1 } }),
     requesters: (of) => victimsOf(of, Math.max(1, Math.round(point.requests / 100))),
   })
-  const taken = trials.filter(({ firstHop = -1 }) => network.nodes[firstHop]?.fault !== undefined)
+  const taken = trials.filter(({ firstHop = -1 }) =>
+    advertisesFakes(network.nodes[firstHop]?.fault),
+  )
   const victimShare = rounded(taken.length / trials.length)
   return { ...line, liarKind: 'look-ahead', ...bait, victimShare, withinMs: WITHIN_MS }
 }
 
-function victimsOf(network: SimNetwork, count: number): SimNode[] {
-  const isVictim = (node: SimNode): boolean =>
-    [...node.links.keys()].some((index) => network.nodes[index]?.fault !== undefined)
-  return Array.from({ length: count }, () => anyNode(network, isVictim))
+function victimsOf({ nodes, rng }: SimNetwork, count: number): SimNode[] {
+  const victims = nodes.filter(
+    ({ isDown, fault, links }) =>
+      !isDown &&
+      fault === undefined &&
+      [...links.keys()].some((index) => advertisesFakes(nodes[index]?.fault)),
+  )
+  if (victims.length === 0) throw new UsageError('no good node has such a liar as a peer')
+  return Array.from({ length: count }, () => victims[rng.below(victims.length)] as SimNode)
 }
 
 export const poison: Preset = {

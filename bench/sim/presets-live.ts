@@ -31,7 +31,8 @@ const PROBED_AT_S = [1, 5, 10, 20, 40, 80, 160, 320]
 const PROBE_EVERY_MS = 5
 
 export const clarkeConvergence: Preset = {
-  isFaultless: true,
+  faults: [],
+  isHomeZeroAlone: true,
   lists: { ...USUAL_LISTS, requests: [300] },
   run(lists, report) {
     for (const point of pointsOf('clarke2001-convergence', lists)) {
@@ -130,7 +131,7 @@ interface Joiner {
 }
 
 export const joining: Preset = {
-  isFaultless: true,
+  faults: [],
   lists: { ...USUAL_LISTS, nodes: [10_000], homes: [2], requests: [500] },
   run(lists, report) {
     for (const point of pointsOf('joining', lists)) report(measureJoining(point))
@@ -250,7 +251,7 @@ const LAST_REQUESTS_MS = 120_000
 const WINDOWS = 6
 
 export const joinLeave: Preset = {
-  isFaultless: true,
+  faults: [],
   lists: { ...USUAL_LISTS, nodes: [500], homes: [2], requests: [3000] },
   run(lists, report) {
     for (const point of pointsOf('join-leave', lists)) measureChurn(point, report)

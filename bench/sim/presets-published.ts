@@ -136,6 +136,7 @@ function row(nodes: number, links: string, cells: readonly number[]): TableRow {
 }
 
 export const ringTable: Preset = {
+  isHomeZeroAlone: true,
   lists: {
     ...USUAL_LISTS,
     nodes: [1000, 5000, 20_000],

@@ -51,7 +51,7 @@ export interface Measured {
 }
 
 /** Every combination of the lists, as points of `preset`. */
-export function pointsOf(preset: string, lists: Lists): (Dimensions & { requests: number })[] {
+export function pointsOf(preset: string, lists: Lists): StaticPoint[] {
   let points: Record<string, unknown>[] = [{ preset }]
   for (const name of [
     'seed',
@@ -61,11 +61,11 @@ export function pointsOf(preset: string, lists: Lists): (Dimensions & { requests
     'droppers',
     'liars',
     'homes',
+    'requests',
   ] as const) {
     points = points.flatMap((point) => lists[name].map((value) => ({ ...point, [name]: value })))
   }
-  const [requests = 1000] = lists.requests
-  return points.map((point) => ({ ...(point as unknown as Dimensions), requests }))
+  return points as unknown as StaticPoint[]
 }
 
 export function dimensionsOf(point: Dimensions): Dimensions {

@@ -7,6 +7,18 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { simulate } from '../../bench/sim/main.ts'
 import type { Line } from '../../bench/sim/measure.ts'
+import { UsageError } from '../../bench/sim/options.ts'
+import { PRESETS } from '../../bench/sim/presets.ts'
+import { createSeededRng } from '../helpers/rng.ts'
+
+/** Their links are chosen as they run: an hour of that takes seconds even in a small network. */
+const LIVE = new Set([
+  'clarke2001-convergence',
+  'nat-live',
+  'joining',
+  'joining-liars',
+  'join-leave',
+])
 
 const seed = Number(process.env['SEED'] ?? 1)
 const at = `seed ${seed}`
@@ -131,6 +143,30 @@ test('who joins has neighbors within seconds, and finds what is there', async ()
   assert.equal(line?.success, 1, at)
 })
 
+test('any options give lines and a chart, or one sentence', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-sim-'))
+  const figure = join(folder, 'any.svg')
+  const rng = createSeededRng(seed)
+  const oneOf = <T>(values: readonly T[]): T => values[rng.below(values.length)] as T
+  const shares = [0, 0, 0, 0, 0.02, 0.1, 0.5, 0.9]
+  const fast = Object.keys(PRESETS).filter((name) => !LIVE.has(name))
+  for (let round = 0; round < 60; round++) {
+    const words = [oneOf(fast), '--nodes', oneOf([20, 21, 33, 60]), '--degree', oneOf([10, 15, 20])]
+    for (const name of ['removed', 'droppers', 'liars']) words.push(`--${name}`, oneOf(shares))
+    words.push('--homes', oneOf([1, 2, 3]), '--requests', oneOf([1, 2, '3,5']), '--figure', figure)
+    let lines = 0
+    try {
+      await simulate(words.map(String), () => lines++)
+      assert.ok(lines > 0, words.join(' '))
+      assert.doesNotMatch(await readFile(figure, 'utf8'), /NaN|Infinity/, words.join(' '))
+    } catch (error) {
+      assert.ok(error instanceof UsageError, `${at}: ${words.join(' ')}: ${String(error)}`)
+      assert.match(error.message, /^[^\n]{10,}$/)
+    }
+  }
+  await rm(folder, { recursive: true })
+})
+
 test('unknown presets and options, and values out of range, are refused in one line on stderr', () => {
   const main = fileURLToPath(import.meta.resolve('../../bench/sim/main.js'))
   for (const args of [
@@ -142,6 +178,11 @@ test('unknown presets and options, and values out of range, are refused in one l
     ['droppers', '--homes'],
     ['droppers', '--droppers', '0.6', '--liars', '0.6'],
     ['joining', '--liars', '0.5'],
+    ['look-ahead-liars', '--nodes', '20', '--degree', '10'],
+    ['look-ahead-liars', '--nodes', '60', '--liars', '0'],
+    ['ring-table', '--homes', '2'],
+    ['droppers', '--nodes', '300000'],
+    ['droppers', '--figure'],
     ['clarke2001-failure', '--nodes', '20', '--removed', '0.95'],
   ]) {
     const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
