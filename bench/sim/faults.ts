@@ -9,9 +9,16 @@ import { RING } from '../../src/routing/position.ts'
 /**
  * dropper: takes a FETCH and says nothing; liar: says not-found at once; poisoner: says FOUND at once,
  * with a block of its own making; look-ahead liar: advertises links it has not, and drops; look-ahead
- * spy: the same, and does all as it should, to go on seeing what is asked.
+ * spy: the same, and does all as it should, to go on seeing what is asked; exchange liar: tells of peers
+ * that nobody is, and does all else as it should.
  */
-export type Fault = 'dropper' | 'liar' | 'poisoner' | 'look-ahead-liar' | 'look-ahead-spy'
+export type Fault =
+  'dropper' | 'liar' | 'poisoner' | 'look-ahead-liar' | 'look-ahead-spy' | 'exchange-liar'
+
+/** Its lies are about other nodes; requests it treats as it should. */
+export function isFairToRequests(fault: Fault): boolean {
+  return fault === 'look-ahead-spy' || fault === 'exchange-liar'
+}
 
 export function advertisesFakes(fault: Fault | undefined): boolean {
   return fault === 'look-ahead-liar' || fault === 'look-ahead-spy'

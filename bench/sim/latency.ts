@@ -4,6 +4,8 @@
  * @module
  */
 
+const REACH_SALT = 0x51ed270b
+
 export interface LatencyRange {
   /** One way, ms. */
   readonly minMs: number
@@ -20,6 +22,11 @@ export function pairDraw(a: number, b: number, salt: number): number {
 /** One way from `a` to `b` and back, ms. */
 export function pairLatencyMs(a: number, b: number, of: LatencyRange & { seed: number }): number {
   return of.minMs + pairDraw(a, b, of.seed) * (of.maxMs - of.minMs)
+}
+
+/** Whether two nodes can connect, where `unreachable` is the share of the pairs that cannot. */
+export function canConnect(a: number, b: number, unreachable: number): boolean {
+  return unreachable === 0 || pairDraw(a, b, REACH_SALT) >= unreachable
 }
 
 /** One round of murmur3's 32-bit mixing. */

@@ -14,7 +14,7 @@ import type { Tuning } from '../../src/routing/tuning.ts'
 import type { Rng } from '../../src/runtime.ts'
 import { createSeededRng } from '../../test/helpers/rng.ts'
 import { EventQueue } from './event-queue.ts'
-import { faultyAnswer } from './faults.ts'
+import { faultyAnswer, isFairToRequests } from './faults.ts'
 import { Invariants } from './invariants.ts'
 import { pairLatencyMs } from './latency.ts'
 import type { LatencyRange } from './latency.ts'
@@ -225,7 +225,7 @@ export class SimNetwork {
   }
 
   #fetchArrived(node: SimNode, from: PeerId, message: RequestMessage): void {
-    if (node.fault !== undefined && node.fault !== 'look-ahead-spy') {
+    if (node.fault !== undefined && !isFairToRequests(node.fault)) {
       const answer = faultyAnswer(node.fault, message)
       if (answer !== undefined) this.#send(node, from, answer)
       return

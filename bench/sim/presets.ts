@@ -4,7 +4,9 @@
  */
 import type { Preset } from './preset.ts'
 import { droppers, latency, liars, lookAheadLiars, nat, poison } from './presets-hostile.ts'
-import { clarkeConvergence, joinLeave, joining } from './presets-live.ts'
+import { joinLeave } from './presets-churn.ts'
+import { joining, joiningLiars } from './presets-join.ts'
+import { clarkeConvergence, natLive } from './presets-live.ts'
 import { clarkeFailure, clarkeScaling, ringTable } from './presets-published.ts'
 
 export const PRESETS: Readonly<Record<string, Preset>> = {
@@ -18,6 +20,8 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   'poison-30': poison,
   latency,
   nat,
+  'nat-live': natLive,
   joining,
+  'joining-liars': joiningLiars,
   'join-leave': joinLeave,
 }

@@ -6,13 +6,12 @@
 import { RING } from '../../src/routing/position.ts'
 import { RING_NEIGHBORS, drawInSlot, slotBoundaries, slotOf } from '../../src/routing/ring-slots.ts'
 import type { SlotBoundaries } from '../../src/routing/ring-slots.ts'
-import { pairDraw } from './latency.ts'
+import { canConnect } from './latency.ts'
 import type { SimNetwork } from './network.ts'
 import type { SimNode } from './sim-node.ts'
 
 /** Nodes around the aim of a slot that are asked whether they have a place. */
 const MOST_ASKED = 256
-const REACH_SALT = 0x51ed270b
 
 export interface StaticRing {
   readonly nodes: number
@@ -150,8 +149,7 @@ class Builder {
   }
 
   #canReach(a: SimNode, b: SimNode): boolean {
-    const { unreachable = 0 } = this.#of
-    return unreachable === 0 || pairDraw(a.index, b.index, REACH_SALT) >= unreachable
+    return canConnect(a.index, b.index, this.#of.unreachable ?? 0)
   }
 
   #taken(node: SimNode, slot: number): number {

@@ -64,7 +64,7 @@ test('an option replaces the whole list of its dimension', async () => {
 })
 
 test('the same seed prints the same bytes, and another seed others', async () => {
-  const words = 'join-leave --nodes 40 --requests 60'
+  const words = 'join-leave --nodes 30 --requests 20'
   const print = async (of: string): Promise<string> => {
     const lines: string[] = []
     await simulate([...words.split(' '), '--seed', of], (line) => lines.push(line))
@@ -143,6 +143,51 @@ test('who joins has neighbors within seconds, and finds what is there', async ()
   assert.equal(line?.success, 1, at)
 })
 
+test('an hour of change is told apart by the age of blocks, beside what is left of them', async () => {
+  const lines = await run('join-leave --nodes 60 --requests 120')
+  const young = lines.find((line) => line['blocks'] === 'young' && line['wholeHour'] === true)
+  const aged = lines.filter((line) => line['blocks'] === 'of any age')
+  assert.ok((young?.success ?? 0) >= 0.97, `${at}: ${young?.success}`)
+  assert.equal(aged.at(-1)?.['requests'], 120)
+  for (const line of aged) {
+    const [ceiling, ofHeld] = [line['ceiling'] as number, line['foundOfHeld'] as number]
+    assert.ok(line.success <= ceiling && ofHeld >= 0.8, `${at}: ${JSON.stringify(line)}`)
+  }
+  assert.ok((aged.at(-1)?.['ceiling'] as number) < 1, `${at}: nobody left with a block`)
+})
+
+test('a ring in which some pairs cannot connect links the neighbors through a third, where it may', async () => {
+  const lines = await run('nat-live --nodes 100 --requests 40 --homes 2')
+  const cut = lines.filter((line) => line['unreachable'] === 0.1)
+  assert.equal(cut.length, 2)
+  for (const line of cut) {
+    assert.ok(line.success >= 0.97, `${at}: ${JSON.stringify(line)}`)
+    const [missing, relayed] = [line['neighborsMissing'], line['neighborsRelayed']] as number[]
+    const [less, more] = line['relayedNeighbors'] === true ? [missing, relayed] : [relayed, missing]
+    assert.ok((less ?? 1) <= 0.03, `${at}: ${JSON.stringify(line)}`)
+    assert.ok((more ?? 0) >= 0.05 && (more ?? 1) <= 0.2, `${at}: ${JSON.stringify(line)}`)
+  }
+})
+
+test('every kind of lie about others is measured, and keeps newcomers from no block', async () => {
+  const lines = await run('joining-liars --nodes 100 --requests 50')
+  assert.deepEqual(
+    lines.map((line) => [line.liars, line['lie']]),
+    [
+      [0, 'none'],
+      [0.2, 'dead'],
+      [0.2, 'silent'],
+      [0.2, 'closes'],
+    ],
+  )
+  const took = lines.map((line) => (line['allTookMs'] as number[])[0] as number)
+  assert.ok(
+    took.every((ms) => ms > 0 && ms < 60_000),
+    at,
+  )
+  for (const line of lines) assert.ok(line.success >= 0.9, `${at}: ${JSON.stringify(line)}`)
+})
+
 test('any options give lines and a chart, or one sentence', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'shoal-sim-'))
   const figure = join(folder, 'any.svg')
@@ -178,6 +223,7 @@ test('unknown presets and options, and values out of range, are refused in one l
     ['droppers', '--homes'],
     ['droppers', '--droppers', '0.6', '--liars', '0.6'],
     ['joining', '--liars', '0.5'],
+    ['joining-liars', '--droppers', '0.1'],
     ['look-ahead-liars', '--nodes', '20', '--degree', '10'],
     ['look-ahead-liars', '--nodes', '60', '--liars', '0'],
     ['ring-table', '--homes', '2'],
