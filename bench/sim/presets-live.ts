@@ -95,13 +95,13 @@ function linkLattice(network: SimNetwork): void {
 }
 
 /** When the network has had time to find its links, ms; blocks are inserted from then on. */
-const FOUND_MS = 300_000
+const FOUND_MS = 120_000
 const INSERT_EVERY_MS = 20
 const BLOCK_AGE_MS = 30_000
 
 export const natLive: Preset = {
   faults: [],
-  lists: { ...USUAL_LISTS, homes: [1, 2] },
+  lists: USUAL_LISTS,
   run(lists, report) {
     for (const point of pointsOf('nat-live', lists)) {
       for (const unreachable of [0, 0.1, 0.2, 0.3]) {
