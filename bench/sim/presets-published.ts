@@ -86,7 +86,17 @@ export const clarkeFailure: Preset = {
     homes: [1, 2, 3],
   },
   run(lists, report) {
-    for (const point of pointsOf('clarke2001-failure', lists)) report(measureStatic(point).line)
+    const points = pointsOf('clarke2001-failure', lists)
+    const whole = new Map<string, number>()
+    for (const point of points) {
+      const { line } = measureStatic(point)
+      const { removed, homes, p75Hops } = line
+      const name = [point.seed, point.nodes, point.degree, homes].join(' ')
+      if (removed === 0 && p75Hops !== null) whole.set(name, p75Hops)
+      const undamaged = whole.get(name)
+      const isKnown = undamaged !== undefined && p75Hops !== null
+      report({ ...line, p75OfWhole: isKnown ? rounded(p75Hops / undamaged) : null })
+    }
   },
   draw(lines) {
     const [home] = lines.map(({ homes }) => homes)

@@ -9,6 +9,7 @@ import { simulate } from '../../bench/sim/main.ts'
 import type { Line } from '../../bench/sim/measure.ts'
 import { UsageError } from '../../bench/sim/options.ts'
 import { PRESETS } from '../../bench/sim/presets.ts'
+import { rowsOf } from '../../bench/sim/targets.ts'
 import { createSeededRng } from '../helpers/rng.ts'
 
 /** Their links are chosen as they run: an hour of that takes seconds even in a small network. */
@@ -212,6 +213,28 @@ test('any options give lines and a chart, or one sentence', async () => {
   await rm(folder, { recursive: true })
 })
 
+test('what holds of the targets is told by the lines that measure it', () => {
+  const line = (of: Record<string, unknown>): Line => ({ ...of, seed: 3, nodes: 1000 }) as never
+  const rows = rowsOf([
+    line({ preset: 'droppers', droppers: 0.2, homes: 2, success: 0.97, meanMessages: 11 }),
+    line({ preset: 'droppers', droppers: 0.1, homes: 2, success: 0.5 }),
+    line({ preset: 'latency', success: 1, messagesRatio: 1.2 }),
+    line({ preset: 'join-leave', blocks: 'young', wholeHour: true, success: null }),
+  ])
+  assert.deepEqual(
+    rows.map(({ target, figure, measured, holds }) => [target, figure, measured, holds]),
+    [
+      ['droppers', 'success', 0.97, false],
+      ['droppers', 'meanMessages', 11, true],
+      ['droppers', 'maxMessages', undefined, false],
+      ['latency', 'success', 1, true],
+      ['latency', 'messagesRatio', 1.2, true],
+      ['join-leave', 'success', null, false],
+    ],
+  )
+  assert.ok(rows.every(({ seed: of, nodes }) => of === 3 && nodes === 1000))
+})
+
 test('unknown presets and options, and values out of range, are refused in one line on stderr', () => {
   const main = fileURLToPath(import.meta.resolve('../../bench/sim/main.js'))
   for (const args of [
@@ -227,6 +250,7 @@ test('unknown presets and options, and values out of range, are refused in one l
     ['look-ahead-liars', '--nodes', '20', '--degree', '10'],
     ['look-ahead-liars', '--nodes', '60', '--liars', '0'],
     ['ring-table', '--homes', '2'],
+    ['all', '--nodes', '100'],
     ['droppers', '--nodes', '300000'],
     ['droppers', '--figure'],
     ['clarke2001-failure', '--nodes', '20', '--removed', '0.95'],
