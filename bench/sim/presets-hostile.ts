@@ -19,7 +19,13 @@ const WITHIN_MS = 10_000
 const HOMES_WORDS = ['', 'home 0 alone', 'leaf blocks', 'top blocks']
 
 export const droppers: Preset = {
-  lists: { ...USUAL_LISTS, nodes: [1000, 10_000], droppers: [0, 0.1, 0.2, 0.3], homes: [1, 2, 3] },
+  lists: {
+    ...USUAL_LISTS,
+    nodes: [1000, 10_000],
+    droppers: [0, 0.1, 0.2, 0.3],
+    homes: [1, 2, 3],
+    requests: [3000],
+  },
   run(lists, report) {
     for (const point of pointsOf('droppers', lists)) {
       const { line } = measureStatic({ ...point, withinMs: WITHIN_MS })
@@ -30,7 +36,13 @@ export const droppers: Preset = {
 }
 
 export const liars: Preset = {
-  lists: { ...USUAL_LISTS, nodes: [1000, 10_000], liars: [0, 0.1, 0.2, 0.3], homes: [1, 2, 3] },
+  lists: {
+    ...USUAL_LISTS,
+    nodes: [1000, 10_000],
+    liars: [0, 0.1, 0.2, 0.3],
+    homes: [1, 2, 3],
+    requests: [3000],
+  },
   run(lists, report) {
     for (const point of pointsOf('liars', lists)) {
       const { line } = measureStatic({ ...point, withinMs: WITHIN_MS })

@@ -45,7 +45,7 @@ const LIES: readonly Lie[] = ['dead', 'silent', 'closes']
 
 export const joiningLiars: Preset = {
   faults: ['liars'],
-  lists: { ...USUAL_LISTS, nodes: [10_000], liars: [0.2], homes: [2], requests: [500] },
+  lists: { ...USUAL_LISTS, nodes: [2000], liars: [0.2], homes: [2], requests: [500] },
   run(lists, report) {
     for (const point of pointsOf('joining-liars', lists)) {
       if (point.liars === 0) report({ ...measureJoining(point), lie: 'none' })
