@@ -3,10 +3,12 @@
  * it, how many requests arrive when nodes are removed, and a table of plain greedy routing.
  * @module
  */
+import { createSeededRng } from '../../test/helpers/rng.ts'
 import { groupedMedian, rounded } from './measure.ts'
 import type { Line } from './measure.ts'
 import { USUAL_LISTS, pointsIn } from './preset.ts'
 import type { Preset } from './preset.ts'
+import { modelHops } from './ring-model.ts'
 import { measureStatic, pointsOf } from './static-point.ts'
 import type { StaticPoint } from './static-point.ts'
 
@@ -161,7 +163,7 @@ export const ringTable: Preset = {
         const [, modelSuccess = null, modelMeanHops = null] =
           cell?.cells.find(([removed]) => removed === point.removed) ?? []
         const { line } = measureStatic(tablePoint(point, links))
-        report({ ...line, links, modelSuccess, modelMeanHops })
+        report({ ...line, links, modelSuccess, modelMeanHops, ...strictModel(point, links) })
       }
     }
   },
@@ -179,9 +181,26 @@ export const ringTable: Preset = {
           points: pointsIn(named(links), 'removed', 'modelMeanHops'),
           isReference: true,
         },
+        {
+          name: `model by our rules, ${links}`,
+          points: pointsIn(named(links), 'removed', 'strictModelHops'),
+          isReference: true,
+        },
       ]),
     }
   },
+}
+
+/** The model computed here: as the table has it, and by our rules, strictly nearer to one of two copies. */
+function strictModel(point: StaticPoint, links: string): Record<string, number | null> {
+  if (links.startsWith('uniform')) return {}
+  const looksAhead = links.endsWith('look-ahead')
+  const hopsOf = (rule: { isStrict: boolean; isNodeSought: boolean }): number =>
+    rounded(modelHops({ ...point, looksAhead, ...rule }, createSeededRng(point.seed)))
+  return {
+    freeModelHops: hopsOf({ isStrict: false, isNodeSought: true }),
+    strictModelHops: hopsOf({ isStrict: true, isNodeSought: false }),
+  }
 }
 
 function tablePoint(point: StaticPoint, links: string): StaticPoint {

@@ -9,6 +9,8 @@ import { simulate } from '../../bench/sim/main.ts'
 import type { Line } from '../../bench/sim/measure.ts'
 import { UsageError } from '../../bench/sim/options.ts'
 import { PRESETS } from '../../bench/sim/presets.ts'
+import { modelHops } from '../../bench/sim/ring-model.ts'
+import type { RingModel } from '../../bench/sim/ring-model.ts'
 import { rowsOf } from '../../bench/sim/targets.ts'
 import { createSeededRng } from '../helpers/rng.ts'
 
@@ -211,6 +213,23 @@ test('any options give lines and a chart, or one sentence', async () => {
     }
   }
   await rm(folder, { recursive: true })
+})
+
+test('the plain model has the hops of the published table, and more where each step must be nearer', () => {
+  const of = { nodes: 1000, degree: 20, requests: 300, isStrict: false, isNodeSought: true }
+  const hops = (rule: Partial<RingModel> & { looksAhead: boolean; removed: number }): number =>
+    modelHops({ ...of, ...rule }, createSeededRng(seed))
+  for (const [looksAhead, removed, published] of [
+    [false, 0, 4.3],
+    [false, 0.3, 4.8],
+    [true, 0, 3.2],
+    [true, 0.3, 3.5],
+  ] as const) {
+    const ratio = hops({ looksAhead, removed }) / published
+    assert.ok(ratio >= 0.85 && ratio <= 1.2, `${at}: ${looksAhead}, ${removed}: ${ratio}`)
+  }
+  const dead = { looksAhead: true, removed: 0.3 }
+  assert.ok(hops({ ...dead, isStrict: true }) > hops(dead), at)
 })
 
 test('what holds of the targets is told by the lines that measure it', () => {
