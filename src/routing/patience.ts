@@ -58,7 +58,8 @@ export class Patience {
 
   /** Silence of home 0 after which the other homes are asked too, ms. */
   otherHomesMs(target: number): number {
-    return this.#tuning.otherHomesAfterMs + this.tripMs(target)
+    const { otherHomesAfterMs, otherHomesRoundTripsPerHop } = this.#tuning
+    return otherHomesAfterMs + otherHomesRoundTripsPerHop * this.tripMs(target)
   }
 
   #creditMs(credit: number): number {

@@ -20,6 +20,8 @@ export interface Tuning {
   readonly hedgeRoundTripsPerHop: number
   /** Silence of home 0 after which the other homes are asked too, ms. */
   readonly otherHomesAfterMs: number
+  /** Round trips that a hop to home 0 adds to that. */
+  readonly otherHomesRoundTripsPerHop: number
   /** A link that owes an answer and was silent this long (and a trip across the ring) is no first choice, ms. */
   readonly silentDebtMs: number
   /** How long a peer is second choice once it is suspect, ms; doubles with each more. */
@@ -34,8 +36,9 @@ export const DEFAULT_TUNING: Tuning = {
   silenceBaseMs: 1000,
   silencePerCreditMs: 500,
   hedgeAfterMs: 200,
-  hedgeRoundTripsPerHop: 1.5,
+  hedgeRoundTripsPerHop: 1,
   otherHomesAfterMs: 500,
+  otherHomesRoundTripsPerHop: 1.75,
   silentDebtMs: 1000,
   suspectMs: 5000,
   failedRecentlyMs: 10_000,
