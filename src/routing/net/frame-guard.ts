@@ -7,6 +7,7 @@
  */
 import { EventEmitter } from 'node:events'
 
+import { FramePool } from './frame-pool.ts'
 import { MAX_FRAME_BYTES } from './transport.ts'
 import type { Clock } from '../../runtime.ts'
 import type { NoiseStream } from 'hyperdht'
@@ -85,11 +86,13 @@ export class GuardedStream extends EventEmitter implements MuxStream {
   /** Protomux keeps itself here. */
   userData: unknown = null
   readonly #stream: NoiseStream
+  readonly #pool: FramePool
   #opens = 0
 
   constructor(stream: NoiseStream) {
     super()
     this.#stream = stream
+    this.#pool = new FramePool(stream)
     stream.on('data', (message: Uint8Array) => this.receive(message))
     for (const event of ['drain', 'end', 'close']) stream.on(event, () => this.emit(event))
   }
@@ -99,7 +102,7 @@ export class GuardedStream extends EventEmitter implements MuxStream {
   }
 
   alloc(length: number): Uint8Array {
-    return this.#stream.alloc(length)
+    return this.#pool.alloc(length)
   }
 
   write(bytes: Uint8Array): boolean {

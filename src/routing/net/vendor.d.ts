@@ -29,12 +29,17 @@ declare module 'hyperdht' {
     resume(): void
     end(): void
     destroy(error?: Error): void
+    /** Whether the peer has acknowledged all that was written before; never settles on a stream that ends. */
+    flush(): Promise<boolean>
     setTimeout(ms: number): void
     setKeepAlive(ms: number): void
     /** Private: announced length of the message that is arriving, 0 between two. */
     _len: number
     /** Private: told of an announced length before room for it is made. */
     _utp: { setContentSize(missingBytes: number): void } | null
+    /** Private: what `alloc` gave out last, and the buffer around it in which it is encrypted. */
+    _outgoingPlain: Uint8Array | null
+    _outgoingWrapped: Uint8Array | null
   }
   export interface DhtReply {
     readonly peers: readonly { readonly publicKey: Uint8Array }[]
