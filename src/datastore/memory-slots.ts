@@ -1,6 +1,7 @@
 /**
  * The slots of a store in memory: which block is in each, by the table and the areas that the disk
- * store uses. A block that was evicted stays in its slot, unseen, until another takes it.
+ * store uses. The memory of a block that was evicted is taken for the next one, unless somebody was given
+ * the block: most of what is cached goes unread, and new buffers are what collections cost.
  * @module
  */
 import { BLOCK_BYTES } from '../keys/block.ts'
@@ -13,7 +14,11 @@ import type { OutboxLedger } from './outbox-ledger.ts'
 import type { Shares } from './quota.ts'
 import { SlotTable } from './slot-table.ts'
 import type { SlotTenure, SlotUse } from './slot-table.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import type { Area } from './store.ts'
+
+/** Buffers of evicted blocks that wait for the next one: as a rule it takes them at once. */
+const MAX_SPARE = 16
 
 /** A block in a slot. */
 export interface Kept {
@@ -34,6 +39,7 @@ export class MemorySlots {
   readonly #kept: (Kept | undefined)[] = []
   /** By address: what the areas hold, and content that the outbox pins. */
   readonly #named = new Map<string, Kept>()
+  readonly #spare = new SpareBuffers(MAX_SPARE)
 
   constructor(options: {
     readonly shares: Shares
@@ -76,6 +82,7 @@ export class MemorySlots {
     if (spared !== undefined) this.table.hold(spared.tenure.slot)
     let hasRoom = this.areas.hasRoom(use, this.#ledger.claimedBlocks)
     while (!hasRoom && this.areas.evictFor(use)) {
+      this.#empty(this.table.lastFreed)
       hasRoom = this.areas.hasRoom(use, this.#ledger.claimedBlocks)
     }
     if (spared !== undefined) this.table.letGo(spared.tenure.slot)
@@ -91,11 +98,11 @@ export class MemorySlots {
     const tenure = this.makeRoom(use) ? this.table.take(use) : undefined
     if (tenure === undefined) return undefined
     this.table.letGo(tenure.slot)
-    const last = this.#drop(tenure.slot)
+    this.#drop(tenure.slot)
     const kept = {
       address,
       tenure,
-      block: ownCopy(block, last),
+      block: this.#ownCopy(block),
       isLent: false,
       sequence: undefined,
       homes: [],
@@ -105,13 +112,25 @@ export class MemorySlots {
     return kept
   }
 
-  /** The block that was in a slot before. */
-  #drop(slot: number): Kept | undefined {
+  #empty(slot: number): void {
+    if (!this.table.isInUse(slot)) this.#drop(slot)
+  }
+
+  /** Forgets what was in a slot before. */
+  #drop(slot: number): void {
     const last = this.#kept[slot]
-    if (last === undefined) return undefined
+    if (last === undefined) return
+    this.#kept[slot] = undefined
     const name = mapKey(last.address)
     if (this.#named.get(name) === last) this.#named.delete(name)
-    return last
+    if (!last.isLent) this.#spare.giveBack(last.block)
+  }
+
+  /** A copy: the caller's bytes are often part of a larger network buffer. */
+  #ownCopy(block: Block): Block {
+    const copy = this.#spare.take()
+    copy.set(block)
+    return copy as Block
   }
 }
 
@@ -123,16 +142,7 @@ export function lend(kept: Kept): Block {
 
 /** Puts `block` in the place of the one that is kept. */
 export function replaceBlock(kept: Kept, block: Block): void {
-  kept.block = ownCopy(block, kept)
+  if (kept.isLent) kept.block = copyOf(block) as Block
+  else kept.block.set(block)
   kept.isLent = false
-}
-
-/**
- * A copy: the caller's bytes are often part of a larger network buffer. In the memory of `last` where
- * nobody was given that: most of what is cached goes unread, and new buffers are what collections cost.
- */
-function ownCopy(block: Block, last: Kept | undefined): Block {
-  if (last === undefined || last.isLent) return copyOf(block) as Block
-  last.block.set(block)
-  return last.block
 }

@@ -93,6 +93,11 @@ export class SlotTable {
     return this.#limit
   }
 
+  /** The slot that was freed last, and may have been taken since. */
+  get lastFreed(): number {
+    return this.#lastFreed
+  }
+
   get freeCount(): number {
     return this.#freeCount
   }

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { MemorySlots } from '../../src/datastore/memory-slots.ts'
 import { createMemoryStore } from '../../src/datastore/memory-store.ts'
+import { OutboxLedger } from '../../src/datastore/outbox-ledger.ts'
+import { sharesOf } from '../../src/datastore/quota.ts'
 import { isShoalError } from '../../src/errors.ts'
-import { BLOCK_BYTES } from '../../src/keys/block.ts'
+import { BLOCK_BYTES, toAddress } from '../../src/keys/block.ts'
 import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
 import { contentBlock, signedBlock } from '../helpers/signed-block.ts'
 import { blockStoreSuite } from '../suites/block-store-suite.ts'
@@ -55,6 +58,22 @@ test('memory store: a block that was read stays as it was when its slot is taken
     const held = await blocks.get(contentBlock(i).address)
     if (held !== undefined) assert.deepEqual(held.block, contentBlock(i).block)
   }
+})
+
+test('memory store: what was evicted takes no memory, though most slots are free', () => {
+  const [shares, rng] = [sharesOf(1000), createSeededRng(1)]
+  const slots = new MemorySlots({ shares, rng, ledger: new OutboxLedger(shares.outboxBlocks) })
+  const { block } = contentBlock(1)
+  const buffers = new Set<ArrayBufferLike>()
+  for (let i = 0; i < 3000; i++) {
+    const address = toAddress(new Uint8Array(32).fill(i % 256).fill(i >> 8, 16))
+    const kept = slots.take('cache', { address, block }, true)
+    assert.ok(kept !== undefined)
+    slots.areas.enter(kept.tenure.slot, { area: 'cache', bucket: 0, fingerprint: i, link: 1 })
+    buffers.add(kept.block.buffer)
+  }
+  assert.ok(slots.usedBytes < 500 * BLOCK_BYTES)
+  assert.equal(buffers.size * BLOCK_BYTES, slots.usedBytes)
 })
 
 test('memory store: a signed block that was read stays as it was when a newer one comes', async () => {
