@@ -68,19 +68,19 @@ class MemoryBlocks implements BlockStore {
   }
 
   put(request: PutRequest): Promise<PutResult> {
-    return this.#parts.gate.run(request, () => {
+    return this.#run(request, () => {
       const result = this.#put(request)
       this.#parts.meter.put(result)
-      return Promise.resolve(result)
+      return result
     })
   }
 
   get(address: Address, options?: GetOptions): Promise<StoredBlock | undefined> {
-    return this.#parts.gate.run(options, () => {
+    return this.#run(options, () => {
       const kept = this.#slots.find(address)
       const area = kept && this.#areaOf(kept)
       if (options?.link !== undefined) this.#read(kept, options.link)
-      return Promise.resolve(kept && area && { block: lend(kept), area })
+      return kept && area && { block: lend(kept), area }
     })
   }
 
@@ -88,10 +88,10 @@ class MemoryBlocks implements BlockStore {
     address: Address,
     options?: Abortable,
   ): Promise<(Omit<StoreEntry, 'home'> & { area: Area }) | undefined> {
-    return this.#parts.gate.run(options, () => {
+    return this.#run(options, () => {
       const kept = this.#slots.find(address)
       const area = kept && this.#areaOf(kept)
-      return Promise.resolve(kept && area && { address, sequence: kept.sequence, area })
+      return kept && area && { address, sequence: kept.sequence, area }
     })
   }
 
@@ -125,6 +125,17 @@ class MemoryBlocks implements BlockStore {
     const idle = gate.close()
     ledger.close()
     return idle
+  }
+
+  /** Nothing here takes time, so that `close` has nothing of it to wait for. */
+  #run<T>(options: Abortable | undefined, task: () => T): Promise<T> {
+    try {
+      this.#parts.gate.check()
+      options?.signal?.throwIfAborted()
+      return Promise.resolve(task())
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   #areaOf({ tenure }: Kept): Area | undefined {
