@@ -50,13 +50,17 @@ export function guardLength(stream: NoiseStream): void {
  */
 export function guardMessages(stream: NoiseStream, clock: Clock): void {
   /* oxlint-disable no-underscore-dangle -- nothing public says a length before it is allocated */
-  let cancelDeadline: (() => void) | undefined
-  const end = (): void => {
-    cancelDeadline?.()
-    cancelDeadline = undefined
+  let sinceMs: number | undefined
+  let cancelLook: (() => void) | undefined
+  const look = (): void => {
+    cancelLook = undefined
+    if (sinceMs === undefined) return
+    const leftMs = sinceMs + MESSAGE_MS - clock.now()
+    if (leftMs > 0) cancelLook = clock.after(leftMs, look)
+    else stream.destroy(new Error('too slow'))
   }
   const arrived = (): void => {
-    end()
+    sinceMs = undefined
     // the next one may have begun in the same packet: that was told before this one was handed over
     queueMicrotask(() => {
       if (stream._len > 0 && !stream.destroying) check()
@@ -65,11 +69,12 @@ export function guardMessages(stream: NoiseStream, clock: Clock): void {
   const check = (): void => {
     if (stream._len > MAX_MESSAGE_BYTES) stream.destroy(new Error('message too long'))
     stream.emit('receiving')
-    cancelDeadline ??= clock.after(MESSAGE_MS, () => stream.destroy(new Error('too slow')))
+    sinceMs ??= clock.now()
+    cancelLook ??= clock.after(MESSAGE_MS, look) // one timer for all messages until it is due
   }
   stream._utp = { setContentSize: check } // told of what has begun and is not all there
   stream.on('data', arrived)
-  stream.on('close', end)
+  stream.on('close', () => cancelLook?.())
   if (stream._len > 0) check() // one may have been announced before we came
   /* oxlint-enable no-underscore-dangle */
 }

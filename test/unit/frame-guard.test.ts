@@ -1,0 +1,60 @@
+/**
+ * The time that a message may take from its announcement on.
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import { test } from 'node:test'
+import type { NoiseStream } from 'hyperdht'
+import { guardMessages } from '../../src/routing/net/frame-guard.ts'
+import { createSimulatedClock } from '../helpers/clock.ts'
+
+function makeStream() {
+  const clock = createSimulatedClock()
+  const reasons: string[] = []
+  const stream = Object.assign(new EventEmitter(), {
+    _len: 0,
+    _utp: null as NoiseStream['_utp'],
+    destroy: (error: Error) => {
+      reasons.push(error.message)
+      stream.emit('close')
+    },
+  })
+  guardMessages(stream as unknown as NoiseStream, clock)
+  const announce = (): void => {
+    stream._len = 1000
+    stream._utp?.setContentSize(1)
+  }
+  return { clock, reasons, announce, arrive: () => stream.emit('data', new Uint8Array(1)) }
+}
+
+test('a message that is not all there after 15 s costs the link, whenever the one before came', async () => {
+  const { clock, reasons, announce, arrive } = makeStream()
+  announce()
+  await clock.runFor(10_000)
+  arrive()
+  announce()
+  await clock.runFor(14_999)
+  assert.deepEqual(reasons, [])
+  await clock.runFor(1)
+  assert.deepEqual(reasons, ['too slow'])
+})
+
+test('messages that come in time cost nothing, and neither does silence between them', async () => {
+  const { clock, reasons, announce, arrive } = makeStream()
+  for (let message = 0; message < 50; message++) {
+    announce()
+    await clock.runFor(1_300)
+    arrive()
+    if (message % 10 === 0) await clock.runFor(40_000)
+  }
+  assert.deepEqual(reasons, [])
+})
+
+test('a link that has ended is not ended again', async () => {
+  const { clock, reasons, announce } = makeStream()
+  announce()
+  await clock.runFor(15_000)
+  await clock.runFor(60_000)
+  assert.deepEqual(reasons, ['too slow'])
+})
