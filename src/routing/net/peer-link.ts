@@ -32,6 +32,7 @@ const MAX_LOOKUPS = 32
 const MAX_QUEUED_SMALL = 4096
 /** Blocks queued on one link, 4 MiB; a further FOUND leaves as OVERLOAD, a further DATA as CANCEL. */
 const MAX_QUEUED_BLOCKS = 128
+const NOTHING = Promise.resolve(undefined)
 
 export class PeerLink {
   readonly #link: Link
@@ -211,15 +212,18 @@ export class PeerLink {
       this.#requests.delete(next.value.id)
       this.#lookups.add(next.value)
       this.#running++
-      void this.#lookUp(next.value).finally(() => {
+      const request = next.value
+      const done = (held?: HeldCopy): void => {
         this.#running--
+        this.#lookedUp(request, held)
         this.#lookUpNext()
-      })
+      }
+      // a failing store holds nothing; plain callbacks, as this is once for every request
+      this.#held(request).then(done, () => done())
     }
   }
 
-  async #lookUp(request: RequestMessage): Promise<void> {
-    const held = await this.#held(request)
+  #lookedUp(request: RequestMessage, held: HeldCopy | undefined): void {
     if (!this.#lookups.delete(request) || this.#isClosed) return // cancelled meanwhile
     if (held === undefined) this.#handle(request)
     else if (request.type === 'insert') {
@@ -231,15 +235,11 @@ export class PeerLink {
     }
   }
 
-  /** The copy that is here of what `request` names; a failing store holds nothing. */
-  async #held(request: RequestMessage): Promise<HeldCopy | undefined> {
-    if (request.phase === 'stem') return undefined // a stem hop consults no store
+  /** The copy that is here of what `request` names. */
+  #held(request: RequestMessage): Promise<HeldCopy | undefined> {
+    if (request.phase === 'stem') return NOTHING // a stem hop consults no store
     // who offers a block shows no interest in it: only a FETCH counts as a read
     const read = request.type === 'fetch' ? { link: this.#number } : {}
-    try {
-      return await this.#store.get(request.address, read)
-    } catch {
-      return undefined
-    }
+    return this.#store.get(request.address, read)
   }
 }
