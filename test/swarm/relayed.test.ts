@@ -280,6 +280,46 @@ describe('hyperswarm transport: hostile relays and callers', () => {
     }
   })
 
+  it('a direct dial that succeeds late takes the place of the relayed link that came meanwhile', async (t) => {
+    const { victim, dht, seen, heard, say } = await attacked(t)
+    const theirs = keyPairFromSeed(randomBytes(32))
+    let answer = (): void => {}
+    let isAsked = false
+    const gate = new Promise<boolean>((resolve) => (answer = () => resolve(false)))
+    const firewall = (): Promise<boolean> => {
+      isAsked = true
+      return gate
+    }
+    const dialed: NoiseStream[] = []
+    const server = dht.createServer({ firewall }, (stream) => {
+      dialed.push(stream.on('error', () => {}).on('data', () => {}))
+    })
+    await server.listen(theirs)
+    victim.dial(theirs.publicKey)
+    await until(() => isAsked)
+    const far = createCircuitNode(systemClock, () => true, theirs)
+    const farPeer = addBarePeer(far, systemClock)
+    const relayed = far.ends.connect(farPeer.link, victim.keyPair.publicKey)
+    assert.ok(relayed !== undefined)
+    const circuit = farPeer.of('open')[0]?.circuit as number
+    say({ type: 'invite', circuit: 1, publicKey: theirs.publicKey })
+    await until(() => heard.length === 1)
+    farPeer.say({ type: 'accept', circuit })
+    bridge(t, { heard, say, circuit: 1 }, { ...farPeer, circuit })
+    relayed.write(concat(opening(1, 'shoal/1'), HELLO))
+    await settle(seen.until(() => seen.links.length === 2))
+    answer()
+    await until(() => dialed.length === 1)
+    dialed[0]?.write(concat(opening(1, 'shoal/1'), HELLO))
+    await settle(seen.until(() => seen.links.length === 3))
+    assert.deepEqual(
+      seen.links.map((link) => link.isRelayed),
+      [false, true, false],
+    )
+    assert.equal(seen.closes, 1)
+    relayed.destroy()
+  })
+
   it('a direct link takes the place of one through a relay', async (t) => {
     const { relay, a, b } = await createRelayed(bootstrap)
     t.after(() => Promise.all([a, b, relay].map((one) => one.close())))

@@ -154,6 +154,7 @@ class SwarmTransport implements HyperswarmTransport {
       keyPair,
       clock: this.#clock,
       isLinked: (publicKey) => this.#links.has(mapKey(publicKey)),
+      mayConnectThrough: (through) => this.#relays.has(through),
       connectThrough: (through, publicKey) => this.#relays.connect(through, publicKey),
       onopen: (stream) => this.#dialed(stream),
       onfailed: (publicKey) => this.#failed(publicKey, false),
@@ -234,14 +235,20 @@ class SwarmTransport implements HyperswarmTransport {
     return compare(this.#publicKey, stream.remotePublicKey) > 0
   }
 
+  /** One that was reached directly at last needs no relay any more. */
   #dialed(stream: NoiseStream): void {
     guardStream(stream, this.#clock)
     const { remotePublicKey } = stream
     const isRefused = this.#isClosing() || this.#banned.has(remotePublicKey)
-    const hasLink = this.#links.has(mapKey(remotePublicKey))
-    if (!isRefused && !hasLink) return this.#start(stream, undefined)
-    stream.destroy()
-    if (!hasLink) this.#failed(remotePublicKey, false)
+    const existing = this.#links.get(mapKey(remotePublicKey))
+    const stays = existing !== undefined && (!existing.isRelayed || isRelayed(stream))
+    if (isRefused || stays) {
+      stream.destroy()
+      if (existing === undefined) this.#failed(remotePublicKey, false)
+      return
+    }
+    existing?.replace()
+    this.#start(stream, undefined)
   }
 
   #start(stream: NoiseStream, opening: SwarmLinkOptions['opening']): void {

@@ -72,6 +72,11 @@ export class Relays {
     channel?.open(new Uint8Array(0))
   }
 
+  /** Whether a peer can be asked for circuits. */
+  has(publicKey: Uint8Array): boolean {
+    return this.#links.has(mapKey(publicKey))
+  }
+
   /** A stream to `publicKey` by way of `through`; undefined where that is not linked or has no room. */
   connect(through: Uint8Array, publicKey: Uint8Array): NoiseStream | undefined {
     const link = this.#links.get(mapKey(through))

@@ -1,6 +1,6 @@
 /**
- * Dials under way: one a key, each with an end. First through a link where one is named (spec §7.7), then
- * by hyperdht, which finds the peer on the DHT and punches holes.
+ * Dials under way: one a key, each with an end. hyperdht finds the peer on the DHT and punches holes; where
+ * that fails it goes through a link, if one is named (spec §7.7).
  * @module
  */
 import { compare, mapKey } from '../../keys/bytes.ts'
@@ -12,6 +12,8 @@ import type { NoiseKeyPair, NoiseStream } from 'hyperdht'
 const MAX_DIALS = 16
 /** A peer that has not been reached by then will not be, ms: punching through two NATs takes several. */
 const DIAL_TIMEOUT_MS = 20_000
+/** So long it is tried directly where a link is named, ms: it failed before, but may have come back. */
+const HEAD_START_MS = 3_000
 /** Through a link it takes a few round trips, ms. */
 const RELAYED_TIMEOUT_MS = 10_000
 /**
@@ -25,6 +27,8 @@ export interface DialsOptions {
   readonly keyPair: NoiseKeyPair
   readonly clock: Clock
   readonly isLinked: (publicKey: Uint8Array) => boolean
+  /** Whether there is a link that `connectThrough` can ask. */
+  readonly mayConnectThrough: (through: Uint8Array) => boolean
   /** A stream by way of a link; undefined where that cannot be. */
   readonly connectThrough: (through: Uint8Array, publicKey: Uint8Array) => NoiseStream | undefined
   /** Noise has proven the key; the stream's user listens to its errors from now on. */
@@ -38,6 +42,13 @@ interface Dial {
   cancelTimer: () => void
 }
 
+interface Attempt {
+  readonly publicKey: Uint8Array
+  readonly dial: Dial
+  readonly stream: NoiseStream
+  readonly limitMs: number
+}
+
 export class Dials {
   readonly #options: DialsOptions
   readonly #dials = new Map<string, Dial>()
@@ -46,7 +57,7 @@ export class Dials {
     this.#options = options
   }
 
-  /** `through`: the link to try first. */
+  /** `through`: the link to try where there is no other way. */
   dial(publicKey: Uint8Array, through?: Uint8Array): void {
     const id = mapKey(publicKey)
     if (this.#dials.has(id)) return
@@ -81,31 +92,48 @@ export class Dials {
   }
 
   #connect(publicKey: Uint8Array, through: Uint8Array | undefined): void {
-    const { dht, keyPair, clock, isLinked, connectThrough, onopen } = this.#options
+    const { dht, keyPair, isLinked, mayConnectThrough } = this.#options
     const dial = this.#dials.get(mapKey(publicKey))
     if (dial === undefined) return
     if (isLinked(publicKey)) {
       this.#take(publicKey)
       return
     }
-    const relayed = through && connectThrough(through, publicKey)
-    const stream = relayed ?? dht.connect(Buffer.from(publicKey), { keyPair })
-    const limitMs = relayed === undefined ? DIAL_TIMEOUT_MS : RELAYED_TIMEOUT_MS
+    const relay = through !== undefined && mayConnectThrough(through) ? through : undefined
+    const limitMs = relay === undefined ? DIAL_TIMEOUT_MS : HEAD_START_MS
+    const stream = dht.connect(Buffer.from(publicKey), { keyPair })
+    this.#follow({ publicKey, dial, stream, limitMs }, () => {
+      if (relay === undefined || isLinked(publicKey)) this.#failed(publicKey)
+      else this.#connectThrough(publicKey, dial, relay)
+    })
+  }
+
+  #connectThrough(publicKey: Uint8Array, dial: Dial, relay: Uint8Array): void {
+    const stream = this.#options.connectThrough(relay, publicKey)
+    if (stream === undefined) return this.#failed(publicKey)
+    const limitMs = RELAYED_TIMEOUT_MS
+    this.#follow({ publicKey, dial, stream, limitMs }, () => this.#failed(publicKey))
+  }
+
+  /** `onclosed`: it has not opened, and the dial goes on. */
+  #follow({ publicKey, dial, stream, limitMs }: Attempt, onclosed: () => void): void {
+    const { clock, onopen } = this.#options
+    const isGoingOn = (): boolean => this.#dials.get(mapKey(publicKey)) === dial
     dial.stream = stream
     dial.cancelTimer = clock.after(limitMs, () => stream.destroy())
     stream.on('error', () => {}) // whatever it was, `close` follows
     stream.on('open', () => {
-      if (this.#dials.get(mapKey(publicKey)) === dial) this.#take(publicKey)
+      if (isGoingOn()) this.#take(publicKey)
       onopen(stream)
     })
-    stream.on('close', () => this.#failed(publicKey, dial, relayed !== undefined))
+    stream.on('close', () => {
+      if (!isGoingOn()) return
+      dial.cancelTimer()
+      onclosed()
+    })
   }
 
-  /** Comes after `open` too: then the dial is no longer there. */
-  #failed(publicKey: Uint8Array, dial: Dial, wasRelayed: boolean): void {
-    if (this.#dials.get(mapKey(publicKey)) !== dial) return
-    dial.cancelTimer()
-    if (wasRelayed) return this.#connect(publicKey, undefined) // perhaps it can be reached by now
+  #failed(publicKey: Uint8Array): void {
     this.#take(publicKey)
     if (!this.#options.isLinked(publicKey)) this.#options.onfailed(publicKey)
   }

@@ -86,6 +86,7 @@ declare module 'hyperdht' {
       options: {
         shareLocalAddress?: boolean
         holepunch?: () => boolean
+        firewall?: (publicKey: Uint8Array) => boolean | Promise<boolean>
         relayThrough?: Uint8Array
       },
       onconnection: (stream: NoiseStream) => void,
