@@ -134,7 +134,7 @@ describe('hyperswarm transport: hostile relays and callers', () => {
     t: TestContext,
     near: { heard: CircuitMessage[]; say: (message: CircuitMessage) => unknown; circuit: number },
     far: { heard: CircuitMessage[]; say: (message: CircuitMessage) => unknown; circuit: number },
-  ): void => {
+  ): (() => void) => {
     const sides = [near, far].map((side) => ({ ...side, at: 0 }))
     const timer = setInterval(() => {
       for (const [index, from] of sides.entries()) {
@@ -145,7 +145,29 @@ describe('hyperswarm transport: hostile relays and callers', () => {
         }
       }
     }, 5)
-    t.after(() => clearInterval(timer))
+    const stop = (): void => clearInterval(timer)
+    t.after(stop)
+    return stop
+  }
+
+  /** Somebody with the keys `theirs` calls a victim through its peer, and opens the channel. */
+  const callThrough = async (
+    t: TestContext,
+    { victim, heard, say }: Awaited<ReturnType<typeof attacked>>,
+    theirs: NoiseKeyPair,
+  ) => {
+    const far = createCircuitNode(systemClock, () => true, theirs)
+    const farPeer = addBarePeer(far, systemClock)
+    const relayed = far.ends.connect(farPeer.link, victim.keyPair.publicKey)
+    assert.ok(relayed !== undefined)
+    const circuit = farPeer.of('open')[0]?.circuit as number
+    say({ type: 'invite', circuit: 1, publicKey: theirs.publicKey })
+    await until(() => heard.length === 1)
+    farPeer.say({ type: 'accept', circuit })
+    const stop = bridge(t, { heard, say, circuit: 1 }, { ...farPeer, circuit })
+    t.after(() => relayed.destroy())
+    relayed.write(concat(opening(1, 'shoal/1'), HELLO))
+    return { relayed, stop }
   }
 
   /** Own key and theirs, the lesser one first, then another two the other way round. */
@@ -214,8 +236,8 @@ describe('hyperswarm transport: hostile relays and callers', () => {
     assert.ok(seen.failures.every(({ wasRefused }) => !wasRefused))
   })
 
-  it('a dial that is dropped ends its circuit, and one through nobody goes the direct way', async (t) => {
-    const { victim, seen, heard, relayKey } = await attacked(t)
+  it('a dial that is dropped ends its circuit, and who can be reached directly is not sought through a relay', async (t) => {
+    const { victim, dht, seen, heard, relayKey } = await attacked(t)
     victim.dial(publicKey, { through: relayKey })
     await until(() => heard.length === 1)
     victim.drop(publicKey)
@@ -224,10 +246,11 @@ describe('hyperswarm transport: hostile relays and callers', () => {
     const other = makeTransport(bootstrap)
     t.after(() => other.close())
     const seenByOther = await record(other, HELLO)
-    while (seenByOther.links.length === 0) {
-      victim.dial(other.keyPair.publicKey, { through: publicKey })
-      await sleep(100)
-    }
+    ;(await connect(dht, other.keyPair.publicKey)).destroy() // it can be found now
+    victim.dial(other.keyPair.publicKey, { through: relayKey })
+    await settle(seenByOther.until(() => seenByOther.links.length === 1))
+    assert.equal(heard.length, 2, 'the relay was not asked')
+    await settle(seen.until(() => seen.links.length === 2))
     assert.deepEqual([seenByOther.links[0]?.isRelayed, seen.links[1]?.isRelayed], [false, false])
   })
 
@@ -252,7 +275,8 @@ describe('hyperswarm transport: hostile relays and callers', () => {
 
   it('a dialer through a relay is refused while a direct dial to it is open, whoever has which key', async (t) => {
     for (const [own, theirs] of bothOrders()) {
-      const { victim, dht, seen, heard, say } = await attacked(t, own)
+      const all = await attacked(t, own)
+      const { victim, dht, seen, heard } = all
       const dialed: NoiseStream[] = []
       const server = dht.createServer({}, (stream) => {
         dialed.push(stream.on('error', () => {}).on('data', () => {}))
@@ -260,17 +284,8 @@ describe('hyperswarm transport: hostile relays and callers', () => {
       await server.listen(theirs)
       victim.dial(theirs.publicKey)
       await until(() => dialed.length === 1)
-      const far = createCircuitNode(systemClock, () => true, theirs)
-      const farPeer = addBarePeer(far, systemClock)
-      const relayed = far.ends.connect(farPeer.link, own.publicKey)
-      assert.ok(relayed !== undefined)
+      const { relayed } = await callThrough(t, all, theirs)
       const end = closed(relayed)
-      const circuit = farPeer.of('open')[0]?.circuit as number
-      say({ type: 'invite', circuit: 1, publicKey: theirs.publicKey })
-      await until(() => heard.length === 1)
-      farPeer.say({ type: 'accept', circuit })
-      bridge(t, { heard, say, circuit: 1 }, { ...farPeer, circuit })
-      relayed.write(concat(opening(1, 'shoal/1'), HELLO))
       await until(() => heard.some(({ type }) => type === 'close'))
       relayed.destroy()
       await end
@@ -281,7 +296,8 @@ describe('hyperswarm transport: hostile relays and callers', () => {
   })
 
   it('a direct dial that succeeds late takes the place of the relayed link that came meanwhile', async (t) => {
-    const { victim, dht, seen, heard, say } = await attacked(t)
+    const all = await attacked(t)
+    const { victim, dht, seen } = all
     const theirs = keyPairFromSeed(randomBytes(32))
     let answer = (): void => {}
     let isAsked = false
@@ -297,16 +313,7 @@ describe('hyperswarm transport: hostile relays and callers', () => {
     await server.listen(theirs)
     victim.dial(theirs.publicKey)
     await until(() => isAsked)
-    const far = createCircuitNode(systemClock, () => true, theirs)
-    const farPeer = addBarePeer(far, systemClock)
-    const relayed = far.ends.connect(farPeer.link, victim.keyPair.publicKey)
-    assert.ok(relayed !== undefined)
-    const circuit = farPeer.of('open')[0]?.circuit as number
-    say({ type: 'invite', circuit: 1, publicKey: theirs.publicKey })
-    await until(() => heard.length === 1)
-    farPeer.say({ type: 'accept', circuit })
-    bridge(t, { heard, say, circuit: 1 }, { ...farPeer, circuit })
-    relayed.write(concat(opening(1, 'shoal/1'), HELLO))
+    await callThrough(t, all, theirs)
     await settle(seen.until(() => seen.links.length === 2))
     answer()
     await until(() => dialed.length === 1)
@@ -317,7 +324,18 @@ describe('hyperswarm transport: hostile relays and callers', () => {
       [false, true, false],
     )
     assert.equal(seen.closes, 1)
-    relayed.destroy()
+  })
+
+  it('a relayed link whose far end falls silent ends, and its circuit with it', async (t) => {
+    const all = await attacked(t)
+    const { seen, heard } = all
+    const { stop } = await callThrough(t, all, keyPairFromSeed(randomBytes(32)))
+    await settle(seen.until(() => seen.links.length === 2))
+    stop()
+    await settle(seen.until(() => seen.closes === 1))
+    await until(() => heard.some(({ type }) => type === 'close'))
+    all.stream.write(Uint8Array.of(1, 0, 42))
+    await settle(seen.until(() => seen.frames.length === 2))
   })
 
   it('a direct link takes the place of one through a relay', async (t) => {
