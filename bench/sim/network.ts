@@ -34,7 +34,11 @@ export interface NetworkOptions {
 
 /** What an event is: a message, a write that is done, an action; undefined: a timer of the router. */
 type Happening =
-  Message | { readonly type: 'kept'; readonly block: Block } | (() => void) | undefined
+  | Message
+  | { readonly type: 'kept'; readonly block: Block }
+  | { readonly type: 'receiving' }
+  | (() => void)
+  | undefined
 
 export class SimNetwork {
   readonly nodes: SimNode[] = []
@@ -176,7 +180,8 @@ export class SimNetwork {
     if (what === undefined) this.#input(node, { type: 'timer', timer: value })
     else if (what.type === 'kept') {
       this.#input(node, { type: 'kept', ticket: value, isKept: true, block: what.block })
-    } else this.#arrive(node, value, what)
+    } else if (what.type === 'receiving') this.#input(node, { type: 'receiving', peer: value })
+    else this.#arrive(node, value, what)
   }
 
   #arrive(node: SimNode, from: PeerId, message: Message): void {
@@ -309,17 +314,24 @@ export class SimNetwork {
     if (node.links.get(other.index) !== to) return
     // the other end knows the same link by this node's index
     const peer = to - other.index + node.index
-    const atMs = this.#leavesMs(node, message) + this.latencyMs(node, other)
+    const [beginsMs, leavesMs] = this.#onLine(node, message)
+    const latencyMs = this.latencyMs(node, other)
+    if (beginsMs < leavesMs) {
+      this.#queue.push(beginsMs + latencyMs, other.index, peer, { type: 'receiving' })
+    }
+    const atMs = leavesMs + latencyMs
     this.#queue.push(atMs, other.index, peer, message)
   }
 
-  /** When the last byte is on the line: blocks of one node leave one after another. */
-  #leavesMs(node: SimNode, message: Message): number {
+  /** When the first and the last byte are on the line: blocks of one node leave one after another. */
+  #onLine(node: SimNode, message: Message): [beginsMs: number, leavesMs: number] {
     const { blockMs = 0 } = this.#options
-    if (blockMs === 0 || (message.type !== 'found' && message.type !== 'data')) return this.nowMs
-    const leavesMs = Math.max(this.nowMs, this.#busyUntilMs[node.index] ?? 0) + blockMs
-    this.#busyUntilMs[node.index] = leavesMs
-    return leavesMs
+    if (blockMs === 0 || (message.type !== 'found' && message.type !== 'data')) {
+      return [this.nowMs, this.nowMs]
+    }
+    const beginsMs = Math.max(this.nowMs, this.#busyUntilMs[node.index] ?? 0)
+    this.#busyUntilMs[node.index] = beginsMs + blockMs
+    return [beginsMs, beginsMs + blockMs]
   }
 
   #trial(address: Address): Trial {

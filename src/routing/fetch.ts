@@ -24,6 +24,8 @@ const UNSPENT_ROUND_TRIPS = 1.5
 const MAX_TAKEN_BACK = 5
 /** Tries open at a time: one, and one more beside it when it is late. */
 const MAX_OPEN_TRIES = 2
+/** A try that is held is looked at again so soon, ms. */
+export const LOOK_AGAIN_MS = 250
 /** This near to the home, in hops, a node knows all that may hold the block. */
 const NEAR_HOPS = 2
 /**
@@ -90,6 +92,12 @@ export class Fetch {
     this.#waiting = new WaitList(context, (late) => {
       this.#overdue(late)
     })
+  }
+
+  /** Whether a message is arriving of a peer that was asked: it may be the answer. */
+  get isReceiving(): boolean {
+    const { nowMs, peers } = this.#context
+    return this.#attempts.some(({ peer }) => peers.isReceiving(peer, nowMs))
   }
 
   get holdsBlock(): boolean {
@@ -264,19 +272,34 @@ export class Fetch {
 
   /** Still no answer: another may be asked beside it, until it has been silent for too long. */
   #late(attempt: Attempt, lateMs: number): void {
-    if (lateMs >= attempt.silenceMs) {
+    const { nowMs, tuning } = this.#context
+    const again = (): void => this.#late(attempt, lateMs)
+    if (this.#isHeld(attempt, lateMs + tuning.lateHoldMs, again)) return
+    const leftMs = attempt.sinceMs + attempt.silenceMs - nowMs
+    if (leftMs <= 0) {
       this.#silent(attempt)
       return
     }
     attempt.isLate = true
-    attempt.timer = this.#context.after(attempt.silenceMs - lateMs, () => {
+    attempt.timer = this.#context.after(leftMs, () => {
       this.#silent(attempt)
     })
     this.#advance()
   }
 
+  /** While a message of its peer is arriving, a try waits on: until `mostMs` after it began. */
+  #isHeld(attempt: Attempt, mostMs: number, again: () => void): boolean {
+    const { nowMs, peers } = this.#context
+    const leftMs = attempt.sinceMs + mostMs - nowMs
+    if (leftMs <= 0 || !peers.isReceiving(attempt.peer, nowMs)) return false
+    attempt.timer = this.#context.after(Math.min(LOOK_AGAIN_MS, leftMs), again)
+    return true
+  }
+
   #silent(attempt: Attempt): void {
-    const { counters, nowMs, peers } = this.#context
+    const { counters, nowMs, peers, tuning } = this.#context
+    const again = (): void => this.#silent(attempt)
+    if (this.#isHeld(attempt, attempt.silenceMs + tuning.silenceHoldMs, again)) return
     counters.silences++
     peers.timedOut(attempt.peer, attempt.sinceMs, nowMs)
     this.#sawTimeOut = true

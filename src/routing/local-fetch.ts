@@ -6,6 +6,7 @@
 import { homePosition } from '../keys/block.ts'
 import type { Home } from '../keys/block.ts'
 import type { Context } from './context.ts'
+import { LOOK_AGAIN_MS } from './fetch.ts'
 import type { Fetch, FetchTarget } from './fetch.ts'
 import { MAX_CREDIT } from './messages.ts'
 import type { FetchResult, PeerId, TimerId } from './ports.ts'
@@ -48,14 +49,25 @@ export class LocalFetch {
     this.#startHome()
     if (this.#isDone || this.#waiting.length === 0) return
     const position = homePosition(this.#target.address, first)
-    this.#timer = this.#context.after(this.#context.patience.otherHomesMs(position), () => {
-      this.#startOthers()
-    })
+    const { nowMs, patience, tuning } = this.#context
+    const delayMs = patience.otherHomesMs(position)
+    this.#startOthersAfter(delayMs, nowMs + delayMs + tuning.lateHoldMs)
   }
 
   abort(): void {
     this.#isDone = true
     this.#release()
+  }
+
+  /** While the block may be arriving they wait on, at most until `lastMs`. */
+  #startOthersAfter(delayMs: number, lastMs: number): void {
+    this.#timer = this.#context.after(delayMs, () => {
+      const leftMs = lastMs - this.#context.nowMs
+      const isReceiving = [...this.#running.keys()].some((fetch) => fetch.isReceiving)
+      if (leftMs > 0 && isReceiving) {
+        this.#startOthersAfter(Math.min(LOOK_AGAIN_MS, leftMs), lastMs)
+      } else this.#startOthers()
+    })
   }
 
   #startOthers(): void {

@@ -17,6 +17,8 @@ import type { Tuning } from './tuning.ts'
  */
 export const MAX_OPEN_PER_PEER = 256
 const LONGEST_SUSPECT_MS = 60_000
+/** A message that takes longer is no sign of life: a block at 16 KiB/s, ms (spec §9.2). */
+const MESSAGE_MS = 2000
 /** Round trip of a link that has not been measured, and what a measured one is clipped to, ms. */
 const UNKNOWN_RTT_MS = 100
 const LEAST_RTT_MS = 1
@@ -44,6 +46,8 @@ interface Peer {
   open: number
   /** When it last said something to what it was asked, or began to owe, ms. */
   heardAtMs: number
+  /** When the message began that is arriving, ms; -Infinity: none is. */
+  receivingSinceMs: number
   /** When it last answered a request in whatever way, ms. */
   answeredAtMs: number
   /** Requests in a row that it let go by in silence. */
@@ -131,6 +135,7 @@ export class PeerTable {
       isRttMeasured: isMeasured(peer.rttMs),
       open: 0,
       heardAtMs: 0,
+      receivingSinceMs: -Infinity,
       answeredAtMs: -Infinity,
       silences: 0,
       suspicions: 0,
@@ -170,6 +175,24 @@ export class PeerTable {
   heard(id: PeerId, nowMs: number): void {
     const peer = this.#find(id)
     if (peer !== undefined) peer.heardAtMs = nowMs
+  }
+
+  /** A message of it has begun to arrive. */
+  receiving(id: PeerId, nowMs: number): void {
+    const peer = this.#find(id)
+    if (peer !== undefined) peer.receivingSinceMs = nowMs
+  }
+
+  /** A message of it is all there. */
+  received(id: PeerId): void {
+    const peer = this.#find(id)
+    if (peer !== undefined) peer.receivingSinceMs = -Infinity
+  }
+
+  /** Whether a message of it has begun, less than 2 s ago, that is not all there. */
+  isReceiving(id: PeerId, nowMs: number): boolean {
+    const peer = this.#find(id)
+    return peer !== undefined && nowMs - peer.receivingSinceMs < MESSAGE_MS
   }
 
   /** It answered a request, in whatever way: it is not silent, and trusted again. */

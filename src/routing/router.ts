@@ -136,6 +136,9 @@ export class Router {
       case 'peer-down':
         this.#peerDown(input.peer)
         break
+      case 'receiving':
+        this.#context.peers.receiving(input.peer, this.#context.nowMs)
+        break
       case 'peer-rtt':
         this.#context.peers.setRtt(input.peer, input.rttMs)
         break
@@ -218,6 +221,8 @@ export class Router {
   #message(input: Extract<Input, { type: 'message' }>): void {
     const { from, message } = input
     if (!this.#inbound.has(from)) return // the link is gone
+    // requests come late, after their look-up: by then another message may be arriving
+    if (message.type !== 'fetch' && message.type !== 'insert') this.#context.peers.received(from)
     switch (message.type) {
       case 'fetch':
         this.#fetchFromPeer(from, message, input.held)

@@ -18,6 +18,10 @@ export interface Tuning {
   readonly hedgeAfterMs: number
   /** Round trips that a hop still to go adds to the time until the hedge. */
   readonly hedgeRoundTripsPerHop: number
+  /** How much longer a hedge, or another home, waits while a message of the peer is arriving, ms. */
+  readonly lateHoldMs: number
+  /** And how much longer a try waits until it has failed, ms. */
+  readonly silenceHoldMs: number
   /** Silence of home 0 after which the other homes are asked too, ms. */
   readonly otherHomesAfterMs: number
   /** Round trips that a hop to home 0 adds to that. */
@@ -37,6 +41,8 @@ export const DEFAULT_TUNING: Tuning = {
   silencePerCreditMs: 500,
   hedgeAfterMs: 200,
   hedgeRoundTripsPerHop: 1,
+  lateHoldMs: 1000,
+  silenceHoldMs: 2000,
   otherHomesAfterMs: 500,
   otherHomesRoundTripsPerHop: 1.75,
   silentDebtMs: 1000,

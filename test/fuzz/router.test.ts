@@ -84,6 +84,7 @@ const input: fc.Arbitrary<Input> = fc.oneof(
   }),
   fc.record({ type: fc.constant('peer-down'), peer }),
   fc.record({ type: fc.constant('peer-rtt'), peer, rttMs: strangeNumber }),
+  fc.record({ type: fc.constant('receiving'), peer }),
   fc.record({
     type: fc.constant('neighbors'),
     peer,
@@ -126,6 +127,7 @@ function isPossible(checker: RouterChecker, used: Set<number>, next: Input): boo
     case 'abort':
     case 'peer-down':
     case 'peer-rtt':
+    case 'receiving':
     case 'neighbors':
     case 'kept':
       return true

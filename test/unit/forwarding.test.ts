@@ -279,3 +279,92 @@ test('an own fetch asks the other homes sooner on fast links than on slow ones',
   assert.ok(fast < 1000, `${fast} ms`)
   assert.ok(slow > 1000, `${slow} ms`)
 })
+
+/** Lets `ms` pass, with what is due; says what was sent. */
+function pass(checker: RouterChecker, ms: number): string[] {
+  const endMs = checker.nowMs + ms
+  const said: string[] = []
+  while ([...checker.timers.values()].some((atMs) => atMs <= endMs)) {
+    said.push(...sends(fireOne(checker)))
+  }
+  checker.nowMs = endMs
+  return said
+}
+
+test('a peer whose answer is arriving, if slowly, is not asked beside', () => {
+  for (const isReceiving of [false, true]) {
+    const checker = nodeWith(4)
+    ask(checker, 1, { freshness: 2 })
+    pass(checker, 200)
+    if (isReceiving) checker.input({ type: 'receiving', peer: 1 })
+    const beside = pass(checker, 900) // a block at 40 KB/s
+    assert.deepEqual(
+      beside,
+      isReceiving ? [] : ['fetch 2 c2', 'fetch 3 c1'].slice(0, beside.length),
+    )
+    assert.equal(beside.length > 0, !isReceiving)
+    const found = hear(checker, 1, { type: 'found', id: idAt(checker, 1), block })
+    assert.ok(sends(found).includes(`found ${ASKER}`))
+    assert.equal(loadOf(checker), 0)
+  }
+})
+
+test('when what arrived was the answer to something else, the next is asked soon', () => {
+  const checker = nodeWith(4)
+  ask(checker, 1, { freshness: 2 })
+  pass(checker, 200)
+  checker.input({ type: 'receiving', peer: 1 })
+  assert.deepEqual(pass(checker, 200), [])
+  hear(checker, 1, { type: 'found', id: 12_345, block }) // not asked for, or not any more
+  assert.deepEqual(pass(checker, 250), ['fetch 2 c2'])
+})
+
+test('who trickles delays the second try by no more than a second, whatever it begins', () => {
+  const checker = nodeWith(4)
+  ask(checker, 1, { freshness: 2 })
+  const usual = nodeWith(4)
+  ask(usual, 1, { freshness: 2 })
+  nextSends(usual)
+  const said: string[] = []
+  while (said.length === 0) {
+    checker.input({ type: 'receiving', peer: 1 })
+    said.push(...pass(checker, 50))
+    assert.ok(checker.nowMs <= usual.nowMs + 1050)
+  }
+  assert.deepEqual(said, ['fetch 2 c2'])
+})
+
+test('who trickles is given up at most 2 s late, and a message that takes 2 s counts no more', () => {
+  /** When the only peer is given up that begins a message so often, 50 ms after it was asked first. */
+  const silentAfter = (everyMs: number): number => {
+    const checker = nodeWith(1)
+    checker.input({ type: 'peer-down', peer: ASKER })
+    const rest = { homes: [0], freshness: 0, trafficClass: 'bulk' } as const
+    checker.input({ type: 'fetch', id: 7, address, ...rest })
+    while (checker.router.stats().silences === 0) {
+      pass(checker, 50)
+      if (checker.nowMs % everyMs === 50) checker.input({ type: 'receiving', peer: 1 })
+    }
+    return checker.nowMs
+  }
+  const usualMs = silentAfter(0)
+  const trickledMs = silentAfter(100)
+  assert.ok(trickledMs > usualMs + 1900 && trickledMs <= usualMs + 2050, `${trickledMs}`)
+  assert.equal(silentAfter(1_000_000), usualMs)
+})
+
+test('the other homes wait up to a second for a block that is arriving', () => {
+  const startMs = (isReceiving: boolean): number => {
+    const checker = nodeWith(1)
+    const homes = [0, 1] as const
+    checker.input({ type: 'fetch', id: 1, address, homes, freshness: 0, trafficClass: 'bulk' })
+    while (![...checker.sent.values()].some(({ home }) => home === 1)) {
+      if (isReceiving) checker.input({ type: 'receiving', peer: 1 })
+      pass(checker, 50)
+      assert.ok(checker.nowMs < 10_000)
+    }
+    return checker.nowMs
+  }
+  const laterMs = startMs(true) - startMs(false)
+  assert.ok(laterMs > 900 && laterMs <= 1050, `${laterMs}`)
+})
