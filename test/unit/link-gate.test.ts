@@ -21,6 +21,7 @@ function makeGate() {
   const gate = new LinkGate(() => overflows++)
   const handlers = {
     onframe: ([first]: Uint8Array) => void seen.push(`frame ${first}`),
+    onprogress: () => void seen.push('progress'),
     ondrain: () => void seen.push('drain'),
     onclose: () => void seen.push('close'),
   }
@@ -34,12 +35,14 @@ test('what came before the gate opened is handed over in order, and what comes l
   buffer[0] = 9 // the transport may use it again
   gate.ondrain()
   gate.onframe(Uint8Array.of(2))
+  gate.onprogress() // whoever gets the link later has asked nothing yet
   assert.deepEqual(seen, [])
   gate.open(handlers)
+  gate.onprogress()
   gate.onframe(Uint8Array.of(3))
   gate.ondrain()
   gate.onclose()
-  assert.deepEqual(seen, ['drain', 'frame 1', 'frame 2', 'frame 3', 'drain', 'close'])
+  assert.deepEqual(seen, ['drain', 'frame 1', 'frame 2', 'progress', 'frame 3', 'drain', 'close'])
 })
 
 test('a gate holds 64 frames and 256 KiB, and says when more comes', () => {

@@ -49,6 +49,18 @@ describe('memory network', () => {
     assert.deepEqual(arrivals, [132, 134, 136])
   })
 
+  it('says when a frame begins to arrive that takes a while', async () => {
+    const { clock, network } = makeNetwork({ bytesPerMs: 100 })
+    const a = await record(network.transport(publicKeyOf(1)), HELLO)
+    const b = await record(network.transport(publicKeyOf(2)), HELLO)
+    await clock.runUntil(100)
+    for (let number = 0; number < 2; number++) (a.links[0] as Link).send(frameOf(number, 10_000))
+    await clock.runUntil(121)
+    assert.deepEqual([b.progress, b.frames.length], [1, 0])
+    await clock.runUntil(221)
+    assert.deepEqual([b.progress, b.frames.length], [2, 1])
+  })
+
   it('swallows the share of frames it was told to, and tells nobody', async () => {
     const { clock, network, seed } = makeNetwork({ lossRate: 0.25 })
     const a = await record(network.transport(publicKeyOf(1)), HELLO)

@@ -233,6 +233,7 @@ export class Driver {
     return {
       handlers: {
         onframe: (frame) => peer.receive(frame),
+        onprogress: () => this.#handle({ type: 'receiving', peer: id }),
         ondrain: () => peer.drained(),
         onclose: () => this.#down(id, peer, link.remotePublicKey),
       },

@@ -44,6 +44,10 @@ export class LinkGate implements LinkHandlers {
     } else this.#held.push(copyOf(frame))
   }
 
+  onprogress(): void {
+    this.#handlers?.onprogress?.()
+  }
+
   ondrain(): void {
     this.#isDrained = true
     this.#handlers?.ondrain()

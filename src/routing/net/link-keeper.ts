@@ -241,6 +241,7 @@ export class LinkKeeper {
     const { handlers } = port
     return {
       onframe: (frame) => handlers.onframe(frame),
+      onprogress: () => handlers.onprogress?.(),
       ondrain: () => handlers.ondrain(),
       onclose: () => {
         handlers.onclose()

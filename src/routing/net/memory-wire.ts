@@ -144,13 +144,18 @@ class End {
   #send(frame: Uint8Array): boolean {
     const { clock, rng, lossRate = 0, bytesPerMs = Infinity } = this.#options
     if (this.#state !== 'up') return false
-    this.#freeAtMs = Math.max(this.#freeAtMs, clock.now()) + frame.length / bytesPerMs
+    const beginsMs = Math.max(this.#freeAtMs, clock.now())
+    this.#freeAtMs = beginsMs + frame.length / bytesPerMs
     this.#queuedBytes += frame.length
     const leavesInMs = this.#freeAtMs - clock.now()
     if (leavesInMs > 0) clock.after(leavesInMs, () => this.#left(frame.length))
     else this.#left(frame.length)
     const isLost = lossRate > 0 && rng.below(LOSS_SCALE) < lossRate * LOSS_SCALE
-    if (!isLost) clock.after(this.#arrivalMs(), () => this.#peer.#receive(frame))
+    if (!isLost) {
+      const takesMs = this.#freeAtMs - beginsMs
+      if (takesMs > 0) clock.after(this.#arrivalMs() - takesMs, () => this.#peer.#progress())
+      clock.after(this.#arrivalMs(), () => this.#peer.#receive(frame))
+    }
     const isDrained = this.#queuedBytes <= MAX_QUEUED_BYTES
     this.#stalled ||= !isDrained
     return isDrained
@@ -167,6 +172,10 @@ class End {
     if (!this.#stalled || this.#queuedBytes > MAX_QUEUED_BYTES / 2) return
     this.#stalled = false
     if (this.#state === 'up') this.#handlers?.ondrain()
+  }
+
+  #progress(): void {
+    if (this.#state === 'up' && !this.#isSilent) this.#handlers?.onprogress?.()
   }
 
   #receive(frame: Uint8Array): void {
