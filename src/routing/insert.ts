@@ -145,7 +145,8 @@ export class Insert {
     const within = distance(position, this.#position)
     const limits = { within, excluded: this.#tried, nowMs }
     if (this.#tried.size > 0) return peers.nearest(this.#position, limits)
-    return peers.firstChoice(this.#position, limits)?.peer
+    const isOwn = this.target.from === undefined
+    return peers.firstChoice(this.#position, { ...limits, isOwn })?.peer
   }
 
   /**

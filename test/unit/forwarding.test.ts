@@ -368,3 +368,15 @@ test('the other homes wait up to a second for a block that is arriving', () => {
   const laterMs = startMs(true) - startMs(false)
   assert.ok(laterMs > 900 && laterMs <= 1050, `${laterMs}`)
 })
+
+test('no peer gets more than its share of the first tries of own inserts either', () => {
+  const checker = nodeWith(10)
+  let nearest = 0
+  for (let id = 1; id <= 40; id++) {
+    const own = { type: 'insert', id, home: 0, trafficClass: 'bulk', address, block } as const
+    const [first] = checker.input(own).filter(isSend)
+    if (first?.to === 1) nearest++
+    checker.input({ type: 'abort', id })
+  }
+  assert.ok(nearest >= 10 && nearest <= 12, `${nearest}`)
+})
