@@ -134,7 +134,7 @@ class MemoryBlocks implements BlockStore {
       options?.signal?.throwIfAborted()
       return Promise.resolve(task())
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 

@@ -2,6 +2,7 @@
  * The time that a message may take from its announcement on.
  * @module
  */
+/* oxlint-disable no-underscore-dangle -- what the guard reads of secret-stream */
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { test } from 'node:test'

@@ -2,6 +2,7 @@
  * Memory of messages with a block: taken again when the peer has what was in it, and not before.
  * @module
  */
+/* oxlint-disable no-underscore-dangle -- where secret-stream looks for what it encrypts in place */
 import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'node:test'
