@@ -166,20 +166,16 @@ export class KnownPeers {
     if (entry !== undefined) this.#drop(entry)
   }
 
-  /** A link with it is open: it is there, and at that position. */
-  worked({ key, position }: Candidate, away: number): void {
+  /** A link with it is open, `dialedFor` the word of that source: it is there, and at that position. */
+  worked({ key, position }: Candidate, away: number, dialedFor?: CandidateSource): void {
+    const source = dialedFor === undefined ? undefined : this.#sources.get(dialedFor)
+    if (source !== undefined) source.doubt = 0
     const entry = this.#entries.get(key)
     if (entry === undefined) return
     entry.position = position
     entry.away = away
     entry.isProven = true
     entry.failures = 0
-  }
-
-  /** A dial on the word of `source` has led to a link. */
-  confirmed(source: CandidateSource): void {
-    const confirmed = this.#sources.get(source)
-    if (confirmed !== undefined) confirmed.doubt = 0
   }
 
   /** A dial came to nothing. */

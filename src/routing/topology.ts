@@ -241,8 +241,7 @@ export class Topology {
       this.#drop(key)
       return
     }
-    this.#search?.known.worked(input, distance(position, this.#position))
-    if (dial !== undefined) this.#search?.known.confirmed(dial.source)
+    this.#search?.known.worked(input, distance(position, this.#position), dial?.source)
     this.#links.remove(key)
     const link = this.#links.add(input, this.#nowMs)
     if (link.slot !== undefined) this.#search?.slots.filled(link.slot)

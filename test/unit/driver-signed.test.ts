@@ -204,6 +204,8 @@ async function openWithPeer() {
     onfailed: () => {},
   })
   await clock.runFor(1000)
+  link?.send(encodeMessage({ type: 'neighbors', positions: [] })) // as who takes a link does
+  await clock.runFor(2 * LATENCY_MS)
   const say = async (message: Message): Promise<void> => {
     link?.send(encodeMessage(message))
     await clock.runFor(5 * LATENCY_MS)

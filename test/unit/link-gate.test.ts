@@ -58,6 +58,24 @@ test('a gate holds 64 frames and 256 KiB, and says when more comes', () => {
   assert.equal(large.overflows(), 1)
 })
 
+test('who waits for the first frame is called once, with that or with nothing', () => {
+  const said: (number | undefined)[] = []
+  const note = (first: Uint8Array | undefined): void => void said.push(first?.[0])
+  const late = makeGate()
+  late.gate.whenHeard(note)
+  late.gate.onframe(Uint8Array.of(1))
+  late.gate.onframe(Uint8Array.of(2))
+  late.gate.onclose()
+  const early = makeGate()
+  early.gate.onframe(Uint8Array.of(3))
+  early.gate.whenHeard(note)
+  const closed = makeGate()
+  closed.gate.whenHeard(note)
+  closed.gate.onclose()
+  closed.gate.whenHeard(note)
+  assert.deepEqual(said, [1, 3, undefined, undefined])
+})
+
 test('a link that ends while it is checked is never opened', () => {
   const { gate, seen } = makeGate()
   gate.onframe(Uint8Array.of(1))

@@ -74,6 +74,50 @@ test('who comes through a third node is let in as a neighbor, and for nothing el
   await driver.close()
 })
 
+/** Has the node dial `publicKey`, which opens the channel and has said nothing yet. */
+async function dialedPeer(node: Awaited<ReturnType<typeof openNode>>, publicKey: Uint8Array) {
+  const { clock, fake } = node
+  const before = fake.dialed.length
+  fake.handlers().onfound(publicKey)
+  await clock.runFor(2_000)
+  assert.ok(fake.dialed.length > before, at)
+  return fake.connect(publicKey, { isInitiator: true })
+}
+
+test('a link that was dialed is the router’s when the peer says anything but that it has no room', async () => {
+  const node = await openNode()
+  const { clock, fake, driver, keyOf } = node
+  const full = await dialedPeer(node, keyOf())
+  assert.deepEqual([full.isTaken, driver.peers], [true, 0])
+  const told = { publicKey: keyOf(), proof: NO_PROOF }
+  full.say({ type: 'peers', id: 0, records: [told] })
+  assert.equal(full.ended(), false)
+  await clock.runFor(2_000)
+  assert.equal(driver.peers, 0)
+  assert.ok(fake.dialed.some(({ publicKey }) => publicKey.join() === told.publicKey.join()))
+  const peer = await dialedPeer(node, keyOf())
+  peer.say({ type: 'neighbors', positions: [1, 2] })
+  assert.deepEqual([peer.ended(), driver.peers], [undefined, 1])
+  await driver.close()
+})
+
+test('a peer that was dialed and says nothing, or leaves unheard, is dialed again in its time', async () => {
+  const node = await openNode()
+  const { clock, fake, driver, keyOf } = node
+  const key = keyOf()
+  const dials = (): number =>
+    fake.dialed.filter(({ publicKey }) => publicKey.join() === key.join()).length
+  const silent = await dialedPeer(node, key)
+  await clock.runFor(5_000)
+  assert.equal(silent.ended(), false)
+  await clock.runFor(2_000)
+  assert.equal(dials(), 2)
+  fake.connect(key, { isInitiator: true }).leave()
+  await clock.runFor(20_000)
+  assert.deepEqual([dials(), driver.peers], [3, 0])
+  await driver.close()
+})
+
 test('handshakes of another version, network or form are counted, and get no link', async () => {
   const { fake, driver, keyOf } = await openNode()
   for (const handshake of [

@@ -66,7 +66,7 @@ test('who told of 8 dead ones in a row is not believed for 10 minutes; one that 
   tell(known, 'liar', names('m', 5), 601_000)
   assert.equal(countOf(known, 'liar'), 5)
   for (const [index, key] of names('h', 20).entries()) {
-    if (index % 7 === 6) known.confirmed('honest')
+    if (index % 7 === 6) known.worked({ key, position: index }, index, 'honest')
     else known.failed(key, by('honest'), 1000)
   }
   assert.equal(countOf(known, 'honest'), 20)
@@ -133,7 +133,7 @@ test('neighbors that refuse count against who told of them, for a part; others, 
   assert.equal(doubt(), 0)
   for (const key of names('k', 15)) known.refused(key, by('teller', true), 0)
   assert.ok(doubt() > 3 && doubt() < 8, `${doubt()}`)
-  known.confirmed('teller')
+  known.worked({ key: 'k2', position: 2 }, 2, 'teller')
   assert.equal(doubt(), 0)
   for (const key of names('k', 24)) known.refused(key, by('teller', true), 0)
   assert.equal(countOf(known, 'teller'), 0)

@@ -1,6 +1,6 @@
 /**
- * Holds what a peer says while its position proof is being checked: the driver sees the link when that
- * is good, and nothing of it when it is not (spec §6.4).
+ * Holds what a peer says while its position proof is being checked, and whether it has taken the link is
+ * not known yet: the driver sees the link when all is good, and nothing of it when not (spec §6.4, §7.4).
  * @module
  */
 import { copyOf } from '../../keys/bytes.ts'
@@ -16,6 +16,7 @@ export class LinkGate implements LinkHandlers {
   readonly #held: Uint8Array[] = []
   #heldBytes = 0
   #handlers: LinkHandlers | undefined
+  #onheard: ((first: Uint8Array | undefined) => void) | undefined
   #isDrained = false
   #isClosed = false
 
@@ -26,6 +27,12 @@ export class LinkGate implements LinkHandlers {
 
   get isClosed(): boolean {
     return this.#isClosed
+  }
+
+  /** Calls `run` once: with the first frame, at once if it is here; with undefined when it is closed. */
+  whenHeard(run: (first: Uint8Array | undefined) => void): void {
+    if (this.#isClosed || this.#held.length > 0) run(this.#held[0])
+    else this.#onheard = run
   }
 
   /** Hands over what came, and from now on everything. */
@@ -41,7 +48,10 @@ export class LinkGate implements LinkHandlers {
     if (this.#held.length >= MAX_HELD_FRAMES || this.#heldBytes > MAX_HELD_BYTES) {
       this.#held.length = 0
       this.#onoverflow()
-    } else this.#held.push(copyOf(frame))
+      return
+    }
+    this.#held.push(copyOf(frame))
+    this.#heard(this.#held[0])
   }
 
   onprogress(): void {
@@ -56,6 +66,13 @@ export class LinkGate implements LinkHandlers {
   onclose(): void {
     this.#isClosed = true
     this.#held.length = 0
+    this.#heard(undefined)
     this.#handlers?.onclose()
+  }
+
+  #heard(first: Uint8Array | undefined): void {
+    const run = this.#onheard
+    this.#onheard = undefined
+    run?.(first)
   }
 }

@@ -10,7 +10,7 @@ import type { PeerRecord } from '../exchange.ts'
 import type { ExchangeMessage } from '../messages.ts'
 import { checkHandshake, createHandshake, decodeHandshake } from '../handshake.ts'
 import type { OwnIdentity } from '../handshake.ts'
-import { encodeMessage } from '../messages.ts'
+import { decodeMessage, encodeMessage } from '../messages.ts'
 import { tellNearest } from '../peer-exchange.ts'
 import { ProofVerifier } from '../position-proof.ts'
 import { RING, distance } from '../position.ts'
@@ -31,6 +31,8 @@ const MAX_LINKS = 40
 const MAX_TURNED_AWAY = 8
 /** They have so long to read it, ms. */
 const TURN_AWAY_MS = 1_000
+/** A peer that was dialed and has opened the channel says by then whether it takes the link, ms. */
+const FIRST_WORD_MS = 5_000
 const SAVE_MS = 600_000
 /** A tick is never sooner, ms. */
 const LEAST_TICK_MS = 20
@@ -163,9 +165,10 @@ export class LinkKeeper {
     const candidate = this.#book.told(record)
     if (!this.#hasRoomFor(link, candidate)) return this.#turnAway(link, candidate)
     const known = this.#proofs.known(record.publicKey, record.proof)
-    if (known === true) return this.#letIn(link, record)
+    if (known === true && !link.isInitiator) return this.#letIn(link, record)
     const gate = new LinkGate(() => link.close({ ban: true }))
-    void this.#prove(link, record, gate)
+    if (known === true) this.#awaitWord(link, record, gate)
+    else void this.#prove(link, record, gate)
     return gate
   }
 
@@ -220,15 +223,46 @@ export class LinkKeeper {
       this.#ban(key, link)
       return
     }
-    const isWanted = !this.#isClosed && this.#hasRoomFor(link, this.#book.told(record))
-    if (verdict === 'valid' && isWanted && !gate.isClosed) {
-      gate.open(this.#letIn(link, record))
-      return
-    }
-    if (!gate.isClosed) refused.full++
+    if (verdict === 'busy') {
+      if (!gate.isClosed) refused.full++
+      this.#giveUp(link, key, true)
+    } else if (link.isInitiator) this.#awaitWord(link, record, gate)
+    else this.#admit(link, record, gate)
+  }
+
+  /** Nobody waits for it any more: to the transport the dial has worked. */
+  #giveUp(link: Link, key: PeerKey, wasRefused: boolean): void {
     link.close()
-    // to the transport the dial has worked
-    if (link.isInitiator) this.#handle({ type: 'dial-failed', key, wasRefused: true })
+    if (link.isInitiator) this.#handle({ type: 'dial-failed', key, wasRefused })
+  }
+
+  /** Whoever was dialed opens the channel before it knows whether it has room: its first word says that. */
+  #awaitWord(link: Link, record: PeerRecord, gate: LinkGate): void {
+    const key = mapKey(record.publicKey)
+    const stop = this.#options.clock.after(FIRST_WORD_MS, () => {
+      gate.whenHeard(() => {})
+      this.#giveUp(link, key, false)
+    })
+    gate.whenHeard((first) => {
+      stop()
+      const told = first === undefined ? [] : recordsOfRefusal(first)
+      if (told === undefined) {
+        this.#admit(link, record, gate)
+        return
+      }
+      this.#told(key, told)
+      this.#giveUp(link, key, true)
+    })
+  }
+
+  #admit(link: Link, record: PeerRecord, gate: LinkGate): void {
+    if (gate.isClosed || this.#isClosed) return
+    const candidate = this.#book.told(record)
+    const handlers = this.#hasRoomFor(link, candidate)
+      ? this.#letIn(link, record)
+      : this.#turnAway(link, candidate)
+    if (handlers === undefined) this.#giveUp(link, candidate.key, true)
+    else gate.open(handlers)
   }
 
   #letIn(link: Link, record: PeerRecord): LinkHandlers {
@@ -348,5 +382,16 @@ export class LinkKeeper {
       .map(({ key }) => this.#book.record(key))
       .filter((record) => record !== undefined)
     if (peers.length > 0) await this.#options.cache?.save(peers)
+  }
+}
+
+/** Whom a first word that refuses a link tells of (spec §7.4); undefined: it does not. */
+function recordsOfRefusal(frame: Uint8Array): readonly PeerRecord[] | undefined {
+  try {
+    const message = decodeMessage(frame)
+    return message?.type === 'peers' && message.id === 0 ? message.records : undefined
+  } catch (error) {
+    if (!isShoalError(error)) throw error
+    return undefined // malformed: whoever has the link then ends it
   }
 }
