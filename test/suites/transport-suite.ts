@@ -271,6 +271,17 @@ export function transportSuite(name: string, makePair: () => Promise<TransportPa
         assert.deepEqual(Uint8Array.from(a.failures.at(-1)?.publicKey ?? []), pair.aPublicKey)
       }))
 
+    it('says so when there is a link already, which stays, and not inside the call', () =>
+      withPair(async (pair) => {
+        const [a] = await linked(pair)
+        const [failures, closes] = [a.failures.length, a.closes]
+        pair.a.dial(pair.bPublicKey)
+        assert.equal(a.failures.length, failures)
+        await pair.settle(a.until(() => a.failures.length > failures))
+        assert.equal(a.failures.at(-1)?.wasRefused, true)
+        assert.deepEqual([a.closes, isUp(a)], [closes, true])
+      }))
+
     it('does not let a banned peer come back', () =>
       withPair(async (pair) => {
         const [a, b] = await linked(pair)

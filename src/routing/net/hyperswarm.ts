@@ -109,9 +109,10 @@ class SwarmTransport implements HyperswarmTransport {
   }
 
   dial(publicKey: Uint8Array, { through }: { readonly through?: Uint8Array } = {}): void {
-    if (this.#isClosing() || this.#links.has(mapKey(publicKey))) return
+    if (this.#isClosing()) return
+    const isLinked = this.#links.has(mapKey(publicKey))
     const isRefused = this.#banned.has(publicKey) || equals(publicKey, this.#publicKey)
-    if (isRefused || this.#dials === undefined) this.#failLater(publicKey)
+    if (isLinked || isRefused || this.#dials === undefined) this.#failLater(publicKey)
     else this.#dials.dial(publicKey, through)
   }
 
@@ -157,7 +158,7 @@ class SwarmTransport implements HyperswarmTransport {
       mayConnectThrough: (through) => this.#relays.has(through),
       connectThrough: (through, publicKey) => this.#relays.connect(through, publicKey),
       onopen: (stream) => this.#dialed(stream),
-      onfailed: (publicKey) => this.#failed(publicKey, false),
+      onfailed: (publicKey) => this.#failed(publicKey, this.#links.has(mapKey(publicKey))),
     })
     const onfound = (publicKey: Uint8Array, where: Uint8Array): void =>
       handlers.onfound(publicKey, where)
@@ -174,7 +175,7 @@ class SwarmTransport implements HyperswarmTransport {
 
   /** Never inside the call that asked for it. */
   #failLater(publicKey: Uint8Array): void {
-    queueMicrotask(() => this.#failed(publicKey, false))
+    queueMicrotask(() => this.#failed(publicKey, this.#links.has(mapKey(publicKey))))
   }
 
   #failed(publicKey: Uint8Array, wasRefused: boolean): void {
@@ -244,7 +245,7 @@ class SwarmTransport implements HyperswarmTransport {
     const stays = existing !== undefined && (!existing.isRelayed || isRelayed(stream))
     if (isRefused || stays) {
       stream.destroy()
-      if (existing === undefined) this.#failed(remotePublicKey, false)
+      this.#failed(remotePublicKey, existing !== undefined)
       return
     }
     existing?.replace()

@@ -176,13 +176,20 @@ class Network {
 
   #dial(member: Member, publicKey: Uint8Array, through: Uint8Array | undefined): void {
     const id = mapKey(publicKey)
-    if (!this.#isOpen(member) || member.links.has(id) || member.dialing.has(id)) return
+    if (!this.#isOpen(member) || member.dialing.has(id)) return
     member.dialing.add(id)
     const other = this.#members.get(id)
     const isThere = other !== undefined && this.#isReachable(member, other, through)
-    const delayMs = isThere ? this.#latencyMs(member.publicKey, publicKey) : DIAL_TIMEOUT_MS
+    const delayMs =
+      isThere || member.links.has(id)
+        ? this.#latencyMs(member.publicKey, publicKey)
+        : DIAL_TIMEOUT_MS
     this.#options.clock.after(delayMs, () => {
-      if (!member.dialing.delete(id) || !this.#isOpen(member) || member.links.has(id)) return
+      if (!member.dialing.delete(id) || !this.#isOpen(member)) return
+      if (member.links.has(id)) {
+        member.handlers.onfailed(publicKey, true)
+        return
+      }
       const now = this.#members.get(id)
       if (now !== undefined && this.#isReachable(member, now, through)) {
         this.#link(member, now, through)

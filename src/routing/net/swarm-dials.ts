@@ -96,7 +96,7 @@ export class Dials {
     const dial = this.#dials.get(mapKey(publicKey))
     if (dial === undefined) return
     if (isLinked(publicKey)) {
-      this.#take(publicKey)
+      this.#failed(publicKey)
       return
     }
     const relay = through !== undefined && mayConnectThrough(through) ? through : undefined
@@ -135,6 +135,6 @@ export class Dials {
 
   #failed(publicKey: Uint8Array): void {
     this.#take(publicKey)
-    if (!this.#options.isLinked(publicKey)) this.#options.onfailed(publicKey)
+    this.#options.onfailed(publicKey)
   }
 }

@@ -63,7 +63,7 @@ export interface TransportHandlers {
   onfound(publicKey: Uint8Array, topic?: Uint8Array): void
   /**
    * What `dial` was asked for came to nothing: no answer, or not dialed at all; `wasRefused`: the peer is
-   * there, and one of the two did not take the link.
+   * there, and one of the two did not take the link, or there is one that its user did not ask for.
    */
   onfailed(publicKey: Uint8Array, wasRefused: boolean): void
 }
@@ -75,8 +75,8 @@ export interface Transport {
    */
   open(handlers: TransportHandlers): Promise<void>
   /**
-   * Seeks a link with this key: `onlink` follows, or `onfailed`; neither where there is a link already or
-   * a dial under way. `through`: a peer that is linked to both, perhaps, and passes the bytes on, unread,
+   * Seeks a link with this key: `onlink` follows, or `onfailed`, once for all dials under way; where there is
+   * a link already, `onfailed` as refused, never inside this call. Nothing follows `drop`. `through`: a peer that is linked to both, perhaps, and passes the bytes on, unread,
    * where there is no other way.
    */
   dial(publicKey: Uint8Array, options?: { readonly through?: Uint8Array }): void
