@@ -149,21 +149,26 @@ test('a proof that does not hold costs the link before the router sees it, and w
     ...definition,
     proof: { kind: 1, difficultyBits: 250, passes: 1, memoryKib: 8 },
   }
-  const { fake, driver, keyOf } = await openNode({ network })
+  const { clock, fake, driver, keyOf } = await openNode({ network })
   const proof = new Uint8Array(PUZZLE_PROOF_BYTES).fill(1)
   const liar = fake.connect(keyOf(), { proof })
   assert.ok(liar.isTaken)
   liar.say({ type: 'seek', id: 1, target: 0 })
   const flood = fake.connect(keyOf(), { proof })
   for (let count = 0; count <= 64; count++) flood.say({ type: 'seek', id: 1, target: 0 })
-  assert.equal(flood.ended(), true)
+  assert.equal(flood.ended(), false)
   while (liar.ended() === undefined) await new Promise((resolve) => setTimeout(resolve, 1))
-  assert.equal(liar.ended(), true)
+  assert.equal(liar.ended(), false)
+  for (const { publicKey } of [liar, flood]) {
+    assert.equal(fake.connect(publicKey, { proof }).isTaken, false)
+  }
   assert.deepEqual([driver.peers, liar.heard.length], [0, 0])
   const dialed = fake.connect(keyOf(), { proof, isInitiator: true })
   dialed.leave() // before its proof is checked
-  while (driver.counters.refused.proof < 3) await new Promise((resolve) => setTimeout(resolve, 1))
+  while (driver.counters.refused.proof < 5) await new Promise((resolve) => setTimeout(resolve, 1))
   assert.equal(driver.peers, 0)
+  await clock.runFor(600_000)
+  assert.equal(fake.connect(liar.publicKey, { proof }).isTaken, true)
   await driver.close()
 })
 

@@ -16,7 +16,8 @@ export interface DenyList {
   has(publicKey: Uint8Array): boolean
 }
 
-export function createDenyList(clock: Clock): DenyList {
+/** For at most `maxEntries` keys. */
+export function createDenyList(clock: Clock, maxEntries = MAX_ENTRIES): DenyList {
   const until = new Map<string, number>()
   return {
     add(publicKey, forMs) {
@@ -24,7 +25,7 @@ export function createDenyList(clock: Clock): DenyList {
       until.delete(id)
       until.set(id, clock.now() + forMs)
       const [oldest] = until.keys()
-      if (until.size > MAX_ENTRIES && oldest !== undefined) until.delete(oldest)
+      if (until.size > maxEntries && oldest !== undefined) until.delete(oldest)
     },
     has(publicKey) {
       const id = mapKey(publicKey)

@@ -17,6 +17,8 @@ import { RING, distance } from '../position.ts'
 import { Topology } from '../topology.ts'
 import type { Candidate, LinkRole, PeerKey, TopologyInput } from '../topology.ts'
 import type { DriverCounters } from './counters.ts'
+import { createDenyList } from './deny-list.ts'
+import type { DenyList } from './deny-list.ts'
 import { LinkGate } from './link-gate.ts'
 import { PeerBook, publicKeyOf } from './peer-book.ts'
 import type { PeerCache } from './peer-cache.ts'
@@ -33,6 +35,10 @@ const MAX_TURNED_AWAY = 8
 const TURN_AWAY_MS = 1_000
 /** A peer that was dialed and has opened the channel says by then whether it takes the link, ms. */
 const FIRST_WORD_MS = 5_000
+/** Keys that came with a bad proof, apart from bans: they cost nothing, and must not push those out. */
+const MAX_UNPROVEN = 256
+/** They are refused for so long, ms. */
+const UNPROVEN_MS = 600_000
 const SAVE_MS = 600_000
 /** A tick is never sooner, ms. */
 const LEAST_TICK_MS = 20
@@ -81,6 +87,7 @@ export class LinkKeeper {
   readonly #proofs: ProofVerifier
   readonly #talk: PeerTalk
   readonly #links = new Map<PeerKey, Kept>()
+  readonly #unproven: DenyList
   #regionBits = 0
   #regions: readonly Region[] = []
   #turnedAway = 0
@@ -95,6 +102,7 @@ export class LinkKeeper {
     this.#topology = new Topology({ position, rng })
     this.#book = new PeerBook(own.definition, (key) => this.#links.has(key))
     this.#proofs = new ProofVerifier(own.definition)
+    this.#unproven = createDenyList(clock, MAX_UNPROVEN)
     this.#talk = new PeerTalk({
       clock,
       positions: () => this.#topology.neighborPositions,
@@ -162,11 +170,15 @@ export class LinkKeeper {
       counters.refused.self++
       return undefined
     }
+    if (this.#unproven.has(record.publicKey)) {
+      counters.refused.proof++
+      return undefined
+    }
     const candidate = this.#book.told(record)
     if (!this.#hasRoomFor(link, candidate)) return this.#turnAway(link, candidate)
     const known = this.#proofs.known(record.publicKey, record.proof)
     if (known === true && !link.isInitiator) return this.#letIn(link, record)
-    const gate = new LinkGate(() => link.close({ ban: true }))
+    const gate = new LinkGate(() => this.#refuseForAWhile(link))
     if (known === true) this.#awaitWord(link, record, gate)
     else void this.#prove(link, record, gate)
     return gate
@@ -220,7 +232,8 @@ export class LinkKeeper {
     const verdict = await this.#proofs.verify(record.publicKey, record.proof)
     if (verdict === 'invalid') {
       refused.proof++
-      this.#ban(key, link)
+      this.#refuseForAWhile(link)
+      if (link.isInitiator) this.#handle({ type: 'dial-failed', key })
       return
     }
     if (verdict === 'busy') {
@@ -228,6 +241,11 @@ export class LinkKeeper {
       this.#giveUp(link, key, true)
     } else if (link.isInitiator) this.#awaitWord(link, record, gate)
     else this.#admit(link, record, gate)
+  }
+
+  #refuseForAWhile(link: Link): void {
+    this.#unproven.add(link.remotePublicKey, UNPROVEN_MS)
+    link.close()
   }
 
   /** Nobody waits for it any more: to the transport the dial has worked. */
