@@ -19,8 +19,8 @@ const NONCE_END = 9
 const TAG_BYTES = PUZZLE_PROOF_BYTES - NONCE_END
 /** Nonces tried at a time: half of the thread pool, the other half goes on reading blocks. */
 const SOLVERS = 2
-/** Proofs checked at a time. */
-const MAX_VERIFYING = 4
+/** Proofs checked at a time: half of the thread pool as well. */
+const MAX_VERIFYING = 2
 /** Proofs that wait to be checked; more are refused. */
 const MAX_WAITING = 64
 /** Nodes whose proof was good once. */
