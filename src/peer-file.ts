@@ -11,12 +11,20 @@ import type { Logger } from './runtime.ts'
 
 const FILE = 'peers'
 
-/** The file `peers` in `dataDir`. A damaged one is ignored, with a warning, and soon replaced. */
+/**
+ * The file `peers` in `dataDir`. One that is damaged, or cannot be read, is ignored with a warning; a damaged
+ * one is soon replaced.
+ */
 export function peerFile(dataDir: string, logger: Logger): PeerCache {
   const path = join(dataDir, FILE)
   return {
     async load() {
-      const bytes = await readAtMost(path, MAX_CACHE_BYTES).catch(() => new Uint8Array(0))
+      let bytes: Uint8Array | undefined
+      try {
+        bytes = await readAtMost(path, MAX_CACHE_BYTES)
+      } catch {
+        logger.warn(`${FILE} is not a file that can be read: looking for peers anew`)
+      }
       if (bytes === undefined) return []
       const peers = decodePeers(bytes)
       if (peers === undefined) logger.warn(`the file ${FILE} is damaged: looking for peers anew`)

@@ -22,6 +22,7 @@ import type { DenyList } from './deny-list.ts'
 import { LinkGate } from './link-gate.ts'
 import { PeerBook, publicKeyOf } from './peer-book.ts'
 import type { PeerCache } from './peer-cache.ts'
+import { PeerSaver } from './peer-saver.ts'
 import { PeerTalk } from './peer-talk.ts'
 import { regionBits, regionsOf } from './region-topics.ts'
 import type { Region } from './region-topics.ts'
@@ -39,7 +40,6 @@ const FIRST_WORD_MS = 5_000
 const MAX_UNPROVEN = 256
 /** They are refused for so long, ms. */
 const UNPROVEN_MS = 600_000
-const SAVE_MS = 600_000
 /** A tick is never sooner, ms. */
 const LEAST_TICK_MS = 20
 
@@ -86,6 +86,7 @@ export class LinkKeeper {
   readonly #book: PeerBook
   readonly #proofs: ProofVerifier
   readonly #talk: PeerTalk
+  readonly #saver: PeerSaver | undefined
   readonly #links = new Map<PeerKey, Kept>()
   readonly #unproven: DenyList
   #regionBits = 0
@@ -93,16 +94,16 @@ export class LinkKeeper {
   #turnedAway = 0
   #tickAtMs = Infinity
   #stopTick = (): void => {}
-  #stopSaving = (): void => {}
   #isClosed = false
 
   constructor(options: LinkKeeperOptions) {
-    const { own, position, rng, clock } = options
+    const { own, position, rng, clock, cache } = options
     this.#options = options
     this.#topology = new Topology({ position, rng })
     this.#book = new PeerBook(own.definition, (key) => this.#links.has(key))
     this.#proofs = new ProofVerifier(own.definition)
     this.#unproven = createDenyList(clock, MAX_UNPROVEN)
+    this.#saver = cache && new PeerSaver({ cache, clock, peers: () => this.#worthKeeping() })
     this.#talk = new PeerTalk({
       clock,
       positions: () => this.#topology.neighborPositions,
@@ -142,7 +143,6 @@ export class LinkKeeper {
     this.#handle({ type: 'started' })
     const candidates = cached.map((record) => this.#book.told(record))
     this.#handle({ type: 'found', candidates, source: 'cache' })
-    this.#saveLater()
   }
 
   /** `forget`: writes nothing any more. */
@@ -150,9 +150,8 @@ export class LinkKeeper {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#stopTick()
-    this.#stopSaving()
     this.#talk.close()
-    if (!forget) await this.#save()
+    await this.#saver?.close({ forget })
     await this.#options.transport.close()
   }
 
@@ -290,6 +289,7 @@ export class LinkKeeper {
     this.#links.set(key, kept)
     this.#talk.opened(key)
     this.#handle({ type: 'linked', key, position, isInbound: !link.isInitiator })
+    this.#saver?.linked()
     const { handlers } = port
     return {
       onframe: (frame) => handlers.onframe(frame),
@@ -388,18 +388,10 @@ export class LinkKeeper {
     transport.seek(this.#regions.map(({ topic }) => topic))
   }
 
-  #saveLater(): void {
-    const { clock, cache } = this.#options
-    if (cache === undefined || this.#isClosed) return
-    this.#stopSaving = clock.after(SAVE_MS, () => void this.#save().then(() => this.#saveLater()))
-  }
-
-  /** A node that knows nobody keeps what it knew before. */
-  async #save(): Promise<void> {
-    const peers = this.#topology.worthKeeping
+  #worthKeeping(): readonly PeerRecord[] {
+    return this.#topology.worthKeeping
       .map(({ key }) => this.#book.record(key))
       .filter((record) => record !== undefined)
-    if (peers.length > 0) await this.#options.cache?.save(peers)
   }
 }
 
