@@ -78,6 +78,8 @@ class End {
   #handlers: LinkHandlers | undefined
   #state: 'up' | 'closing' | 'finished' = 'up'
   #isSilent = false
+  /** The first frame says that the link is taken, so that one is never lost. */
+  #hasSent = false
   #queuedBytes = 0
   /** When the last byte handed in so far has left, ms. */
   #freeAtMs = 0
@@ -150,7 +152,9 @@ class End {
     const leavesInMs = this.#freeAtMs - clock.now()
     if (leavesInMs > 0) clock.after(leavesInMs, () => this.#left(frame.length))
     else this.#left(frame.length)
-    const isLost = lossRate > 0 && rng.below(LOSS_SCALE) < lossRate * LOSS_SCALE
+    const canBeLost = this.#hasSent && lossRate > 0
+    this.#hasSent = true
+    const isLost = canBeLost && rng.below(LOSS_SCALE) < lossRate * LOSS_SCALE
     if (!isLost) {
       const takesMs = this.#freeAtMs - beginsMs
       if (takesMs > 0) clock.after(this.#arrivalMs() - takesMs, () => this.#peer.#progress())
