@@ -6,7 +6,7 @@
  */
 import { verify } from '../../src/keys/block.ts'
 import type { Address, Block, Home } from '../../src/keys/block.ts'
-import { roleInFetch, settlesInsert } from '../../src/routing/held-copy.ts'
+import { lookedUp } from '../../src/routing/held-copy.ts'
 import type { Message, RequestMessage } from '../../src/routing/messages.ts'
 import type { Input, Output, PeerId } from '../../src/routing/ports.ts'
 import { Router } from '../../src/routing/router.ts'
@@ -189,15 +189,9 @@ export class SimNetwork {
     if (node.links.get(sender) !== from) return // that link has ended
     switch (message.type) {
       case 'fetch':
-        this.#fetchArrived(node, from, message)
+      case 'insert':
+        this.#requestArrived(node, from, message)
         break
-      case 'insert': {
-        const trial = this.#trial(message.address)
-        const isHeld = trial.holders.has(node.index) && settlesInsert(message, trial.block)
-        const held = isHeld ? ({ block: trial.block, area: 'store' } as const) : undefined
-        this.#input(node, { type: 'message', from, message, held })
-        break
-      }
       case 'found':
       case 'data': {
         const address = node.router.awaitedBlock(from, message)
@@ -229,18 +223,23 @@ export class SimNetwork {
     }
   }
 
-  #fetchArrived(node: SimNode, from: PeerId, message: RequestMessage): void {
-    if (node.fault !== undefined && !isFairToRequests(node.fault)) {
+  #requestArrived(node: SimNode, from: PeerId, message: RequestMessage): void {
+    const isFetch = message.type === 'fetch'
+    if (isFetch && node.fault !== undefined && !isFairToRequests(node.fault)) {
       const answer = faultyAnswer(node.fault, message)
       if (answer !== undefined) this.#send(node, from, answer)
       return
     }
     const trial = this.#trial(message.address)
-    const held = { block: trial.block, area: 'store' } as const
-    if (trial.holders.has(node.index) && roleInFetch(message, held) === 'answer') {
-      trial.links.set(node.index, 0)
-      this.#send(node, from, { type: 'found', id: message.id, block: trial.block })
-    } else this.#input(node, { type: 'message', from, message })
+    const isHeld = trial.holders.has(node.index)
+    const held = isHeld ? ({ block: trial.block, area: 'store' } as const) : undefined
+    const { answer, known } = lookedUp(message, held)
+    if (answer === undefined) {
+      this.#input(node, { type: 'message', from, message, held: known })
+      return
+    }
+    trial.links.set(node.index, 0)
+    this.#send(node, from, { type: 'found', id: message.id, block: answer })
   }
 
   #ban(node: SimNode, peer: PeerId): void {

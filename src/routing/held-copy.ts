@@ -17,6 +17,21 @@ export interface HeldCopy {
 }
 
 /**
+ * What comes of looking a request up: the block that answers it at once, else the copy that the router
+ * is to know of, if there is one. Serves the driver and the simulator alike.
+ */
+export function lookedUp(
+  request: RequestMessage,
+  held: HeldCopy | undefined,
+): { readonly answer?: Block; readonly known?: HeldCopy } {
+  if (held === undefined) return {}
+  if (request.type === 'insert') return settlesInsert(request, held.block) ? { known: held } : {}
+  const role = roleInFetch(request, held)
+  if (role === 'answer') return { answer: held.block }
+  return role === 'rival' ? { known: held } : {}
+}
+
+/**
  * What `held` is to a FETCH: its answer at once; a rival to what nearer nodes hold, for a signed block at
  * freshness 2, of which the next edition may be there; or nothing: in the cache it may be older than
  * the FETCH allows.

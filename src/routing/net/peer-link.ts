@@ -7,7 +7,7 @@ import { isShoalError } from '../../errors.ts'
 import type { BlockStore } from '../../datastore/store.ts'
 import { verify } from '../../keys/block.ts'
 import type { Address } from '../../keys/block.ts'
-import { roleInFetch, settlesInsert } from '../held-copy.ts'
+import { lookedUp } from '../held-copy.ts'
 import type { HeldCopy } from '../held-copy.ts'
 import { decodeMessage, encodeHeader } from '../messages.ts'
 import type {
@@ -225,14 +225,9 @@ export class PeerLink {
 
   #lookedUp(request: RequestMessage, held: HeldCopy | undefined): void {
     if (!this.#lookups.delete(request) || this.#isClosed) return // cancelled meanwhile
-    if (held === undefined) this.#handle(request)
-    else if (request.type === 'insert') {
-      this.#handle(request, settlesInsert(request, held.block) ? held : undefined)
-    } else {
-      const role = roleInFetch(request, held)
-      if (role === 'answer') this.send({ type: 'found', id: request.id, block: held.block })
-      else this.#handle(request, role === 'rival' ? held : undefined)
-    }
+    const { answer, known } = lookedUp(request, held)
+    if (answer === undefined) this.#handle(request, known)
+    else this.send({ type: 'found', id: request.id, block: answer })
   }
 
   /** The copy that is here of what `request` names. */
