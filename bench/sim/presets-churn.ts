@@ -40,7 +40,7 @@ interface Asked {
 
 export const joinLeave: Preset = {
   faults: [],
-  lists: { ...USUAL_LISTS, nodes: [2000], homes: [2], requests: [2000] },
+  lists: { ...USUAL_LISTS, nodes: [1000], homes: [2], requests: [2000] },
   run(lists, report) {
     for (const point of pointsOf('join-leave', lists)) measureChurn(point, report)
   },
