@@ -26,7 +26,11 @@ function makeStream() {
     stream._len = 1000
     stream._utp?.setContentSize(1)
   }
-  return { clock, reasons, announce, arrive: () => stream.emit('data', new Uint8Array(1)) }
+  const arrive = (): void => {
+    stream._len = 0
+    stream.emit('data', new Uint8Array(1))
+  }
+  return { clock, reasons, announce, arrive }
 }
 
 test('a message that is not all there after 15 s costs the link, whenever the one before came', async () => {
