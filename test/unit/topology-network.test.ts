@@ -43,12 +43,18 @@ test('a grown network has every true neighbor linked, 20 to 32 links a node, and
 test('a node that joins has its true neighbors within 10 s, in few dials', () => {
   const seed = seedFromEnvironment()
   const network = grown(250, seed)
-  for (let joined = 0; joined < 12; joined++) {
+  const joins = 12
+  let dials = 0
+  for (let joined = 0; joined < joins; joined++) {
     const member = network.join()
     network.run(10_000)
     assert.equal(network.ringShare(member), 1, `join ${joined}, SEED=${seed}`)
-    assert.ok(member.dials <= 48, `${member.dials} dials, SEED=${seed}`)
+    // 32 at once, then 2 a second
+    assert.ok(member.dials <= 52, `${member.dials} dials, SEED=${seed}`)
+    dials += member.dials
   }
+  // for 24 to 26 links: 43 to 47 on average over 16 seeds, since some have no room
+  assert.ok(dials <= 50 * joins, `${dials / joins} dials a join, SEED=${seed}`)
 })
 
 test('200 nodes that start at the same moment have their neighbors 15 s later', () => {
