@@ -86,7 +86,8 @@ interface Entry extends KnownPeer {
 
 /** What a dial was for, and on whose word. */
 export interface Dialed {
-  readonly source: CandidateSource
+  /** Who answers for it; undefined: nobody does. */
+  readonly source: CandidateSource | undefined
   readonly isRing: boolean
 }
 
@@ -232,11 +233,11 @@ export class KnownPeers {
     entry.retryAtMs = nowMs + retryMs(FIRST_REFUSED_RETRY_MS, entry.refusals, isRing)
   }
 
-  #doubt(name: CandidateSource, by: number, nowMs: number): void {
-    const source = this.#sources.get(name)
+  #doubt(name: CandidateSource | undefined, by: number, nowMs: number): void {
+    const source = name === undefined ? undefined : this.#sources.get(name)
     if (source === undefined) return
     source.doubt += by
-    if (!isHearsay(name) || source.doubt < MOST_DOUBT) return
+    if (!isHearsay(source.name) || source.doubt < MOST_DOUBT) return
     source.doubt = 0
     source.mutedUntilMs = nowMs + MUTED_MS
     for (const each of source.entries) this.#drop(each)

@@ -87,7 +87,7 @@ export type Input =
     }
   | { readonly type: 'peer-down'; readonly peer: PeerId }
   /** A message of the peer has begun to arrive and is not all there: it speaks, if slowly. */
-  | { readonly type: 'receiving'; readonly peer: PeerId }
+  | { readonly type: 'receiving'; readonly peer: PeerId; readonly isArriving: boolean }
   /** The round trip of a link as the transport measures it, ms; clipped to [1, 1000]. */
   | { readonly type: 'peer-rtt'; readonly peer: PeerId; readonly rttMs: number }
   /** Positions of the peer's own links: the first 32 are used. The array is kept, not copied. */

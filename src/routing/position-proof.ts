@@ -32,7 +32,7 @@ export interface SolveOptions {
   readonly onprogress?: (tries: number) => void
 }
 
-/** Whether `proof` is one that `definition` asks for and is that of `publicKey`. Never rejects. */
+/** Whether `proof` is one that `definition` asks for and is that of `publicKey`. Rejects where it cannot be computed, as without memory. */
 export async function verifyProof(
   definition: NetworkDefinition,
   publicKey: Uint8Array,
@@ -42,10 +42,8 @@ export async function verifyProof(
   if (wanted.kind === 0) return equals(proof, NO_PROOF)
   if (!isPuzzleProof(proof)) return false
   const of = { publicKey, nonce: proof.subarray(1, NONCE_END) }
-  const hash = await puzzleHash(definition, wanted, of).catch(() => undefined)
-  return (
-    hash !== undefined && isSolved(wanted, hash) && equals(proof.subarray(NONCE_END), tagOf(hash))
-  )
+  const hash = await puzzleHash(definition, wanted, of)
+  return isSolved(wanted, hash) && equals(proof.subarray(NONCE_END), tagOf(hash))
 }
 
 /**
@@ -125,7 +123,7 @@ export class ProofVerifier {
     return this.#verified.has(mapKey(concat(publicKey, proof))) || undefined
   }
 
-  /** Never rejects. `busy`: 64 others wait already; nothing was checked. */
+  /** Never rejects. `busy`: 64 others wait already, or there is no memory for it; nothing was checked. */
   verify(publicKey: Uint8Array, proof: Uint8Array): Promise<ProofVerdict> {
     const known = this.known(publicKey, proof)
     if (known !== undefined) return Promise.resolve(known ? 'valid' : 'invalid')
@@ -141,11 +139,13 @@ export class ProofVerifier {
   async #check(key: string, publicKey: Uint8Array, proof: Uint8Array): Promise<ProofVerdict> {
     if (this.#verifying < MAX_VERIFYING) this.#verifying++
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    const isValid = await verifyProof(this.#definition, publicKey, proof)
+    // without memory for it nothing is known: no fault of whoever shows it
+    const isValid = await verifyProof(this.#definition, publicKey, proof).catch(() => undefined)
     const next = this.#waiting.shift()
     if (next === undefined) this.#verifying--
     else next() // takes over the place
     this.#pending.delete(key)
+    if (isValid === undefined) return 'busy'
     if (isValid) this.#remember(key)
     return isValid ? 'valid' : 'invalid'
   }

@@ -137,7 +137,8 @@ export class Router {
         this.#peerDown(input.peer)
         break
       case 'receiving':
-        this.#context.peers.receiving(input.peer, this.#context.nowMs)
+        if (input.isArriving) this.#context.peers.receiving(input.peer, this.#context.nowMs)
+        else this.#context.peers.received(input.peer)
         break
       case 'peer-rtt':
         this.#context.peers.setRtt(input.peer, input.rttMs)

@@ -300,7 +300,9 @@ export class Topology {
     const dial = search?.dials.end(key)
     if (search === undefined || dial === undefined) return // linked meanwhile, or given up
     if (dial.slot !== undefined) search.slots.dialFailed(dial.slot, this.#nowMs)
-    const dialed = { source: dial.source, isRing: dial.kind === 'ring' }
+    // without a link this node may be cut off itself: that says nothing of who told of the other
+    const source = this.#links.size === 0 ? undefined : dial.source
+    const dialed = { source, isRing: dial.kind === 'ring' }
     if (wasRefused) search.known.refused(key, dialed, this.#nowMs)
     else search.known.failed(key, dialed, this.#nowMs)
   }

@@ -84,7 +84,7 @@ const input: fc.Arbitrary<Input> = fc.oneof(
   }),
   fc.record({ type: fc.constant('peer-down'), peer }),
   fc.record({ type: fc.constant('peer-rtt'), peer, rttMs: strangeNumber }),
-  fc.record({ type: fc.constant('receiving'), peer }),
+  fc.record({ type: fc.constant('receiving'), peer, isArriving: fc.boolean() }),
   fc.record({
     type: fc.constant('neighbors'),
     peer,

@@ -296,7 +296,7 @@ test('a peer whose answer is arriving, if slowly, is not asked beside', () => {
     const checker = nodeWith(4)
     ask(checker, 1, { freshness: 2 })
     pass(checker, 200)
-    if (isReceiving) checker.input({ type: 'receiving', peer: 1 })
+    if (isReceiving) checker.input({ type: 'receiving', peer: 1, isArriving: true })
     const beside = pass(checker, 900) // a block at 40 KB/s
     assert.deepEqual(
       beside,
@@ -313,7 +313,7 @@ test('when what arrived was the answer to something else, the next is asked soon
   const checker = nodeWith(4)
   ask(checker, 1, { freshness: 2 })
   pass(checker, 200)
-  checker.input({ type: 'receiving', peer: 1 })
+  checker.input({ type: 'receiving', peer: 1, isArriving: true })
   assert.deepEqual(pass(checker, 200), [])
   hear(checker, 1, { type: 'found', id: 12_345, block }) // not asked for, or not any more
   assert.deepEqual(pass(checker, 250), ['fetch 2 c2'])
@@ -327,7 +327,7 @@ test('who trickles delays the second try by no more than a second, whatever it b
   nextSends(usual)
   const said: string[] = []
   while (said.length === 0) {
-    checker.input({ type: 'receiving', peer: 1 })
+    checker.input({ type: 'receiving', peer: 1, isArriving: true })
     said.push(...pass(checker, 50))
     assert.ok(checker.nowMs <= usual.nowMs + 1050)
   }
@@ -343,7 +343,7 @@ test('who trickles is given up at most 2 s late, and a message that takes 2 s co
     checker.input({ type: 'fetch', id: 7, address, ...rest })
     while (checker.router.stats().silences === 0) {
       pass(checker, 50)
-      if (checker.nowMs % everyMs === 50) checker.input({ type: 'receiving', peer: 1 })
+      if (checker.nowMs % everyMs === 50) checker.input({ type: 'receiving', peer: 1, isArriving: true })
     }
     return checker.nowMs
   }
@@ -359,7 +359,7 @@ test('the other homes wait up to a second for a block that is arriving', () => {
     const homes = [0, 1] as const
     checker.input({ type: 'fetch', id: 1, address, homes, freshness: 0, trafficClass: 'bulk' })
     while (![...checker.sent.values()].some(({ home }) => home === 1)) {
-      if (isReceiving) checker.input({ type: 'receiving', peer: 1 })
+      if (isReceiving) checker.input({ type: 'receiving', peer: 1, isArriving: true })
       pass(checker, 50)
       assert.ok(checker.nowMs < 10_000)
     }

@@ -10,6 +10,7 @@ import { solveProof } from '../../src/routing/position-proof.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
 import { createSeededRng, seedFromEnvironment } from '../helpers/rng.ts'
+import type { Address } from '../../src/keys/block.ts'
 import { contentBlock } from '../helpers/signed-block.ts'
 
 const seed = seedFromEnvironment()
@@ -35,19 +36,19 @@ test('what came before the gate opened is handed over in order, and what comes l
   buffer[0] = 9 // the transport may use it again
   gate.ondrain()
   gate.onframe(Uint8Array.of(2))
-  gate.onprogress() // whoever gets the link later has asked nothing yet
+  gate.onprogress(true) // whoever gets the link later has asked nothing yet
   assert.deepEqual(seen, [])
   gate.open(handlers)
-  gate.onprogress()
+  gate.onprogress(true)
   gate.onframe(Uint8Array.of(3))
   gate.ondrain()
   gate.onclose()
   assert.deepEqual(seen, ['drain', 'frame 1', 'frame 2', 'progress', 'frame 3', 'drain', 'close'])
 })
 
-test('a gate holds 64 frames and 256 KiB, and says when more comes', () => {
+test('a gate holds 512 frames and 256 KiB, and says when more comes', () => {
   const many = makeGate()
-  for (let count = 0; count < 64; count++) many.gate.onframe(new Uint8Array(256))
+  for (let count = 0; count < 512; count++) many.gate.onframe(new Uint8Array(256))
   assert.equal(many.overflows(), 0)
   many.gate.onframe(new Uint8Array(256))
   assert.equal(many.overflows(), 1)
@@ -116,4 +117,49 @@ test('nodes of a network with puzzles link once their proofs are checked, and wo
   const found = await clock.runUntilSettled(last.fetch(address, { homes: [0] }))
   assert.equal(found.type, 'found', at)
   for (const driver of drivers) await clock.runUntilSettled(driver.close())
+})
+
+test('a node whose proof is known asks for all that it may while it checks the other one, and both are linked', async () => {
+  const definition: NetworkDefinition = {
+    ...networkDefinition('test'),
+    proof: { kind: 1, difficultyBits: 2, passes: 1, memoryKib: 8 },
+  }
+  const clock = createSimulatedClock()
+  const rng = createSeededRng(seed)
+  const network = createMemoryNetwork({ clock, rng, latencyMs: 5 })
+  const keys = [0, 1].map(() => Uint8Array.from({ length: 32 }, () => rng.below(256)))
+  const proofs = await Promise.all(keys.map((publicKey) => solveProof(definition, publicKey)))
+  const openDriver = async (index: number): Promise<Driver> => {
+    const publicKey = keys[index] as Uint8Array
+    const { blocks: store } = createMemoryStore({ quotaBytes: 2 ** 23, rng })
+    const transport = network.transport(publicKey)
+    const parts = { definition, publicKey, proof: proofs[index] as Uint8Array, transport, store }
+    const driver = new Driver({ ...parts, clock, rng, logger: silentLogger })
+    await driver.open()
+    return driver
+  }
+  const untilLinked = async (of: Driver): Promise<void> => {
+    for (let waited = 0; of.peers === 0 && waited < 100; waited++) {
+      await clock.runFor(100)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    assert.equal(of.peers, 1, at)
+  }
+  const reader = await openDriver(0)
+  const first = await openDriver(1)
+  await untilLinked(reader)
+  await clock.runUntilSettled(first.close())
+  const asked: Promise<unknown>[] = []
+  reader.onPeer(() => {
+    for (let count = 0; count < 255; count++) {
+      const address = Uint8Array.from({ length: 32 }, () => rng.below(256)) as Address
+      asked.push(reader.fetch(address, { homes: [0] }))
+    }
+  })
+  const again = await openDriver(1)
+  await untilLinked(again)
+  await untilLinked(reader)
+  assert.equal(again.counters.refused.proof + reader.counters.refused.proof, 0)
+  await clock.runUntilSettled(Promise.all(asked))
+  for (const driver of [reader, again]) await clock.runUntilSettled(driver.close())
 })

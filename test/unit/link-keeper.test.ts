@@ -155,7 +155,7 @@ test('a proof that does not hold costs the link before the router sees it, and w
   assert.ok(liar.isTaken)
   liar.say({ type: 'seek', id: 1, target: 0 })
   const flood = fake.connect(keyOf(), { proof })
-  for (let count = 0; count <= 64; count++) flood.say({ type: 'seek', id: 1, target: 0 })
+  for (let count = 0; count <= 512; count++) flood.say({ type: 'seek', id: 1, target: 0 })
   assert.equal(flood.ended(), false)
   while (liar.ended() === undefined) await new Promise((resolve) => setTimeout(resolve, 1))
   assert.equal(liar.ended(), false)

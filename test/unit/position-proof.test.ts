@@ -100,9 +100,11 @@ test('a proof that is cut off, too long, of another kind or for nothing is none'
   assert.equal(await verifyProof(plain, OWN, Uint8Array.of(0, 0)), false)
 })
 
-test('a cost that Argon2id does not have makes no proof good, and nothing throws', async () => {
+test('what Argon2id cannot compute, as without memory, says nothing of the proof', async () => {
   const broken = { ...easy, proof: { ...PUBLIC_PUZZLE, passes: 0 } }
-  assert.equal(await verifyProof(broken, OWN, proofOf(0)), false)
+  await assert.rejects(verifyProof(broken, OWN, proofOf(0)))
+  const verifier = new ProofVerifier(broken)
+  for (let time = 0; time < 3; time++) assert.equal(await verifier.verify(OWN, proofOf(0)), 'busy')
 })
 
 test('solving ends when it is told to', async () => {

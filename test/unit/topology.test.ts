@@ -199,6 +199,29 @@ test('what a peer without a link tells counts against who told of it, however ma
   assert.ok(made < 200, `${made} lies were listened to`)
 })
 
+test('dials that fail while this node has no link at all take nothing from who told of the others', () => {
+  const told = Array.from({ length: 12 }, (_, index) => ({
+    key: `p${index}`,
+    position: at(10 + index),
+  }))
+  const believedAfter = (isCutOff: boolean): boolean => {
+    const topology = topologyAt()
+    topology.handle({ type: 'started' }, 0)
+    link(topology, 'teller', at(5))
+    topology.handle(found(told, 'teller'), 0)
+    if (isCutOff) topology.handle({ type: 'unlinked', key: 'teller', wasWanted: true }, 1)
+    for (let nowMs = 1000; nowMs <= 120_000; nowMs += 1000) {
+      for (const key of dialed(topology.handle({ type: 'tick' }, nowMs))) {
+        topology.handle({ type: 'dial-failed', key }, nowMs)
+      }
+    }
+    link(topology, 'teller', at(5), 121_000)
+    const outputs = topology.handle(found([{ key: 'new', position: at(1) }], 'teller'), 121_000)
+    return dialed(outputs).includes('new')
+  }
+  assert.deepEqual([believedAfter(true), believedAfter(false)], [true, false])
+})
+
 test('a neighbor that cannot be dialed is dialed through who told of it, then through the nearest', () => {
   const topology = full()
   topology.handle({ type: 'started' }, 0)

@@ -16,6 +16,8 @@ import type { RelayLink } from './relay-link.ts'
 export const MAX_ENDS = 6
 /** And through one relay. */
 export const MAX_ENDS_PER_RELAY = 2
+/** And begun by others, who may hold each for NOISE_TIMEOUT_MS: the rest is for own dials. */
+export const MAX_INVITED = 4
 /** A caller that has not proven its key by then is cut, ms. */
 const NOISE_TIMEOUT_MS = 10_000
 
@@ -31,6 +33,7 @@ export interface CircuitEndsOptions {
 export class CircuitEnds {
   readonly #options: CircuitEndsOptions
   #open = 0
+  #invited = 0
 
   constructor(options: CircuitEndsOptions) {
     this.#options = options
@@ -50,11 +53,15 @@ export class CircuitEnds {
   /** `from` wants a circuit to this node, says the relay. */
   invited(link: RelayLink, number: number, from: Uint8Array): void {
     const { clock, keyPair, mayKnock, onstream } = this.#options
-    if (this.#isFull(link) || equals(from, keyPair.publicKey) || !mayKnock(from)) {
+    const isFull = this.#invited >= MAX_INVITED || this.#isFull(link)
+    if (isFull || equals(from, keyPair.publicKey) || !mayKnock(from)) {
       link.refuse(number)
       return
     }
-    const stream = this.#streamOn(Circuit.accept(link, number))
+    const circuit = Circuit.accept(link, number)
+    this.#invited++
+    circuit.on('close', () => this.#invited--)
+    const stream = this.#streamOn(circuit)
     const cancelTimeout = clock.after(NOISE_TIMEOUT_MS, () => stream.destroy())
     stream.on('close', cancelTimeout)
     stream.on('open', () => {

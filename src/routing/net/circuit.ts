@@ -4,6 +4,7 @@
  */
 import { Duplex } from 'streamx'
 
+import { copyOf } from '../../keys/bytes.ts'
 import { MAX_PAYLOAD_BYTES, WINDOW_BYTES, costOf } from '../relay-messages.ts'
 import type { NoiseStream } from 'hyperdht'
 import type { CircuitSide, RelayLink } from './relay-link.ts'
@@ -61,7 +62,7 @@ export class Circuit extends Duplex implements CircuitSide {
   onbytes(payload: Uint8Array): void {
     this.#owedBytes += costOf(payload.length)
     if (this.#owedBytes > WINDOW_BYTES) this.destroy()
-    else this.push(payload)
+    else this.push(copyOf(payload)) // kept until it is read
   }
 
   onack(bytes: number): void {

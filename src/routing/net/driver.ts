@@ -233,7 +233,7 @@ export class Driver {
     return {
       handlers: {
         onframe: (frame) => peer.receive(frame),
-        onprogress: () => this.#handle({ type: 'receiving', peer: id }),
+        onprogress: (isArriving) => this.#handle({ type: 'receiving', peer: id, isArriving }),
         ondrain: () => peer.drained(),
         onclose: () => this.#down(id, peer, link.remotePublicKey),
       },

@@ -6,8 +6,11 @@
 import { copyOf } from '../../keys/bytes.ts'
 import type { LinkHandlers } from './transport.ts'
 
-/** A check takes some ten milliseconds; who sends more meanwhile does not wait for an answer. */
-const MAX_HELD_FRAMES = 64
+/**
+ * A check takes tens of milliseconds, and half a second where many wait. Meanwhile an honest peer may ask
+ * for all that a link may have open (256 requests) and say who its neighbors are.
+ */
+const MAX_HELD_FRAMES = 512
 const MAX_HELD_BYTES = 256 * 1024
 
 /** Handlers for a link that nobody has yet. */
@@ -54,8 +57,8 @@ export class LinkGate implements LinkHandlers {
     this.#heard(this.#held[0])
   }
 
-  onprogress(): void {
-    this.#handlers?.onprogress?.()
+  onprogress(isArriving: boolean): void {
+    this.#handlers?.onprogress?.(isArriving)
   }
 
   ondrain(): void {

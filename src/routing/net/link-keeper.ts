@@ -177,7 +177,7 @@ export class LinkKeeper {
     if (!this.#hasRoomFor(link, candidate)) return this.#turnAway(link, candidate)
     const known = this.#proofs.known(record.publicKey, record.proof)
     if (known === true && !link.isInitiator) return this.#letIn(link, record)
-    const gate = new LinkGate(() => this.#refuseForAWhile(link))
+    const gate = new LinkGate(() => this.#giveUp(link, candidate.key, true))
     if (known === true) this.#awaitWord(link, record, gate)
     else void this.#prove(link, record, gate)
     return gate
@@ -293,7 +293,7 @@ export class LinkKeeper {
     const { handlers } = port
     return {
       onframe: (frame) => handlers.onframe(frame),
-      onprogress: () => handlers.onprogress?.(),
+      onprogress: (isArriving) => handlers.onprogress?.(isArriving),
       ondrain: () => handlers.ondrain(),
       onclose: () => {
         handlers.onclose()

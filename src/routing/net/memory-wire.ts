@@ -179,7 +179,7 @@ class End {
   }
 
   #progress(): void {
-    if (this.#state === 'up' && !this.#isSilent) this.#handlers?.onprogress?.()
+    if (this.#state === 'up' && !this.#isSilent) this.#handlers?.onprogress?.(true)
   }
 
   #receive(frame: Uint8Array): void {

@@ -84,6 +84,7 @@ export class SwarmLink {
   #batchBytes = 0
   /** The user was told to wait, and is owed an `ondrain`. */
   #stalled = false
+  #isArriving = false
 
   constructor(stream: NoiseStream, options: SwarmLinkOptions) {
     this.#stream = stream
@@ -91,7 +92,8 @@ export class SwarmLink {
     this.isInitiator = options.opening === undefined
     this.openedAtMs = options.clock.now()
     stream.on('close', () => this.#ended())
-    stream.on('receiving', () => this.#call(() => this.#handlers?.onprogress?.()))
+    stream.on('receiving', () => this.#progress(true))
+    stream.on('data', () => this.#progress(false)) // whatever it was, and before it is looked at
     this.#cancelTimeout = options.clock.after(CHANNEL_TIMEOUT_MS, () => {
       this.#wasSilent = true
       this.end()
@@ -181,6 +183,12 @@ export class SwarmLink {
       this.#handlers = this.#options.onlink(link)
     })
     if (this.#handlers === undefined) this.end()
+  }
+
+  #progress(isArriving: boolean): void {
+    if (isArriving === this.#isArriving) return
+    this.#isArriving = isArriving
+    this.#call(() => this.#handlers?.onprogress?.(isArriving))
   }
 
   #receive(frame: Uint8Array): void {

@@ -44,8 +44,8 @@ export interface LinkHandlers {
    * kept without a copy; it may be a view of a larger buffer, so what is small is better copied.
    */
   onframe(frame: Uint8Array): void
-  /** A frame has begun to arrive and is not all there: the peer speaks, if slowly. */
-  onprogress?(): void
+  /** A message has begun to arrive and is not all there: the peer speaks, if slowly. False: now it is. */
+  onprogress?(isArriving: boolean): void
   ondrain(): void
   /** Last call; comes once, also after an own `close()`. */
   onclose(): void
