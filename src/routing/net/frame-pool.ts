@@ -16,7 +16,11 @@ const BATCH = 8
 /** Most buffers that wait to be taken again, of all links, 4 MiB; those beyond are left to V8. */
 const MAX_FREE = 128
 
-/** For all links: each message overwrites all of its buffer, and what is left there is ciphertext. */
+/**
+ * For all links: each message overwrites all of its buffer. Until then what is left there is what Noise made
+ * of the last one, or, where that waited behind others, its plain bytes: a header and a block, which is
+ * ciphertext in itself. The next peer never sees them.
+ */
 const free: Uint8Array[] = []
 
 /** The sending side of one stream: gives room for messages, in place of the stream's own `alloc`. */
