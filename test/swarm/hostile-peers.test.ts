@@ -92,7 +92,7 @@ describe('hyperswarm transport: hostile peers', () => {
     transport.dial(mute.publicKey)
     await clock.runFor(300)
     await sleep(300)
-    await clock.runFor(14_000)
+    await clock.runFor(29_000)
     await settle(seen.until(() => seen.failures.length === 1))
     assert.equal(seen.failures[0]?.wasRefused, false, 'who says nothing is as good as dead')
     assert.equal(seen.closes, 0)
@@ -122,7 +122,7 @@ describe('hyperswarm transport: hostile peers', () => {
     stream.write(Uint8Array.of(1, 0, ...HELLO)) // a frame
     await settle(seen.until(() => seen.frames.length === 1))
     await settle(seen.until(() => seen.progress > 0))
-    await clock.runFor(14_000)
+    await clock.runFor(29_000)
     assert.equal(seen.closes, 0)
     await clock.runFor(1_000)
     await settle(end)

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
 import type { NoiseStream } from 'hyperdht'
+import { BLOCK_FRAME_BYTES } from '../../src/routing/messages.ts'
 import { guardMessages } from '../../src/routing/net/frame-guard.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
 
@@ -33,16 +34,25 @@ function makeStream() {
   return { clock, reasons, announce, arrive }
 }
 
-test('a message that is not all there after 15 s costs the link, whenever the one before came', async () => {
+test('a message that is not all there after 30 s costs the link, whenever the one before came', async () => {
   const { clock, reasons, announce, arrive } = makeStream()
   announce()
   await clock.runFor(10_000)
   arrive()
   announce()
-  await clock.runFor(14_999)
+  await clock.runFor(29_999)
   assert.deepEqual(reasons, [])
   await clock.runFor(1)
   assert.deepEqual(reasons, ['too slow'])
+})
+
+test('24 blocks that share 384 kbit/s with each other cost none of the links', async () => {
+  const BYTES_A_SECOND = 384_000 / 8
+  const { clock, reasons, announce, arrive } = makeStream()
+  announce()
+  await clock.runFor((24 * BLOCK_FRAME_BYTES * 1000) / BYTES_A_SECOND)
+  arrive()
+  assert.deepEqual(reasons, [])
 })
 
 test('messages that come in time cost nothing, and neither does silence between them', async () => {
@@ -59,7 +69,7 @@ test('messages that come in time cost nothing, and neither does silence between 
 test('a link that has ended is not ended again', async () => {
   const { clock, reasons, announce } = makeStream()
   announce()
-  await clock.runFor(15_000)
+  await clock.runFor(30_000)
   await clock.runFor(60_000)
   assert.deepEqual(reasons, ['too slow'])
 })
