@@ -13,7 +13,7 @@ import { concat, equals } from '../../src/keys/bytes.ts'
 import { keyPairFromSeed } from '../../src/keys/primitives.ts'
 import { MAX_ENDS, MAX_ENDS_PER_RELAY, MAX_INVITED } from '../../src/routing/net/circuit-ends.ts'
 import { Circuit } from '../../src/routing/net/circuit.ts'
-import { MAX_PAYLOAD_BYTES, WINDOW_BYTES } from '../../src/routing/relay-messages.ts'
+import { MAX_PAYLOAD_BYTES, WINDOW_BYTES, costOf } from '../../src/routing/relay-messages.ts'
 import { addBarePeer, connectThrough, createCircuitNode, joinNodes } from '../helpers/circuits.ts'
 import type { CircuitNode } from '../helpers/circuits.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
@@ -198,6 +198,40 @@ test('garbage, a message that is too long, and more than the window end the circ
     await clock.runFor(1_000)
   }
   assert.deepEqual([b.arrived.length, b.breaches], [0, 0])
+})
+
+/** A circuit that nobody reads, and the relay that it goes through; it has number 2 there. */
+function unread() {
+  const clock = createSimulatedClock()
+  const relay = addBarePeer(createCircuitNode(clock), clock)
+  const circuit = Circuit.open(relay.link, Uint8Array.from(randomBytes(32)))
+  assert.ok(circuit !== undefined)
+  relay.say({ type: 'accept', circuit: 2 })
+  return { relay, circuit }
+}
+
+test('an end that is not read takes in a window to the byte, and one more ends the circuit', () => {
+  for (const most of [1, 1_000, MAX_PAYLOAD_BYTES]) {
+    const { relay, circuit } = unread()
+    const say = (length: number): void =>
+      relay.say({ type: 'bytes', circuit: 2, payload: new Uint8Array(length) })
+    let left = WINDOW_BYTES
+    for (; left >= costOf(most) + costOf(1); left -= costOf(most)) say(most)
+    say(left - costOf(0))
+    assert.deepEqual([circuit.destroying, relay.of('close').length], [false, 0])
+    say(1)
+    assert.deepEqual([circuit.destroying, relay.of('close').length], [true, 1])
+  }
+})
+
+test('a relay that acknowledges what was sent is believed, and one byte more ends the circuit', async () => {
+  const { relay, circuit } = unread()
+  circuit.write(new Uint8Array(1_000))
+  await until(() => relay.of('bytes').length === 1)
+  relay.say({ type: 'ack', circuit: 2, bytes: costOf(1_000) })
+  assert.deepEqual([circuit.destroying, relay.of('close').length], [false, 0])
+  relay.say({ type: 'ack', circuit: 2, bytes: 1 })
+  assert.deepEqual([circuit.destroying, relay.of('close').length], [true, 1])
 })
 
 test('invitations are bounded: 2 through a relay, 6 in all, none of who may not knock, and a flood costs the link', async () => {

@@ -230,6 +230,21 @@ test('a link that went is told nothing', () => {
   assert.deepEqual(hints.take(address, 1), [2])
 })
 
+test('a link that went leaves nothing behind of what it may say and hear', () => {
+  const hints = new Hints()
+  const toldNow = (): boolean => {
+    hints.missed(address, 1, 0)
+    return hints.take(address, 0).length > 0
+  }
+  for (let count = 0; count < 1_000; count++) {
+    hints.judge(1, 0)
+    toldNow()
+  }
+  assert.deepEqual([hints.judge(1, 0) === 'taken', toldNow()], [false, false])
+  hints.closed(1)
+  assert.deepEqual([hints.judge(1, 0) === 'taken', toldNow()], [true, true])
+})
+
 test('a reader three hops away finds what came after it had looked in vain, at its next try', async () => {
   const network = new RouterNetwork({ rng: createSeededRng(3) })
   const at = (away: number) => network.addNode((target + away) % RING)

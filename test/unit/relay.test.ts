@@ -11,7 +11,7 @@ import {
   MAX_RELAYED_PER_LINK,
 } from '../../src/routing/net/relay.ts'
 import { MAX_PAYLOAD_BYTES, WINDOW_BYTES, costOf } from '../../src/routing/relay-messages.ts'
-import { addBarePeer, createCircuitNode } from '../helpers/circuits.ts'
+import { addBarePeer, bytesOf, createCircuitNode } from '../helpers/circuits.ts'
 import type { BarePeer } from '../helpers/circuits.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
 
@@ -170,6 +170,18 @@ test('malformed messages, numbers of the wrong side and numbers in use are breac
   peer().say({ type: 'open', circuit: 2, publicKey: b.publicKey })
   peer().link.receive(payload(4))
   assert.equal(node.breaches, 3)
+})
+
+test('what waits for a clogged link stays as it came, whatever becomes of the memory it came in', () => {
+  const { a, b } = setUp()
+  const number = open(a, b)
+  b.isOpen = false
+  a.say({ type: 'bytes', circuit: 1, payload: payload(1) }) // clogs it
+  const message = bytesOf({ type: 'bytes', circuit: 1, payload: payload(9, 5) })
+  a.link.receive(message)
+  message.fill(77)
+  b.link.drained()
+  assert.deepEqual(b.of('bytes').at(-1), { type: 'bytes', circuit: number, payload: payload(9, 5) })
 })
 
 test('a clogged link is sent one payload a turn, and what waits for it is no more than the windows', () => {
