@@ -126,7 +126,7 @@ describe('hyperswarm transport: hostile relays and callers', () => {
     const say = (message: CircuitMessage): boolean =>
       stream.write(concat(Uint8Array.of(2, 0), bytesOf(message)))
     const relayKey = Uint8Array.from(keyPair.publicKey)
-    return { victim, dht, seen, stream, heard, say, relayKey }
+    return { victim, dht, seen, stream, heard, say, keyPair, relayKey }
   }
 
   /** Passes the bytes of one circuit on between a victim and a node of the attacker, until the test ends. */
@@ -179,7 +179,7 @@ describe('hyperswarm transport: hostile relays and callers', () => {
     return [pair(), pair().reverse()] as [NoiseKeyPair, NoiseKeyPair][]
   }
 
-  it('floods of OPEN and INVITE and malformed messages cost the link', async (t) => {
+  it('floods of OPEN and INVITE and malformed messages cost the link, and the key is refused from then on', async (t) => {
     const flood = (type: 'open' | 'invite') => (say: (message: CircuitMessage) => void) => {
       for (let count = 0; count < 200; count++) say({ type, circuit: 2 * count + 1, publicKey })
     }
@@ -190,11 +190,15 @@ describe('hyperswarm transport: hostile relays and callers', () => {
       (_: unknown, stream: NoiseStream) => stream.write(Uint8Array.of(2, 0, 1, 0)),
     ]
     for (const harm of harms) {
-      const { stream, seen, say } = await attacked(t)
+      const { victim, dht, stream, seen, say, keyPair } = await attacked(t)
       const end = closed(stream)
       harm(say, stream)
       await settle(end)
       await settle(seen.until(() => seen.closes === 1))
+      const again = dht.connect(Buffer.from(victim.keyPair.publicKey), { keyPair })
+      const endAgain = closed(again.on('error', () => {}))
+      again.write(concat(opening(1, 'shoal/1'), HELLO))
+      await settle(endAgain)
       assert.equal(seen.links.length, 1)
     }
   })
@@ -324,6 +328,22 @@ describe('hyperswarm transport: hostile relays and callers', () => {
       [false, true, false],
     )
     assert.equal(seen.closes, 1)
+  })
+
+  it('a relayed link carries no others, whatever its far end opens', async (t) => {
+    const all = await attacked(t)
+    const { seen } = all
+    const { relayed } = await callThrough(t, all, keyPairFromSeed(randomBytes(32)))
+    const told: Uint8Array[] = []
+    relayed.on('data', (message: Uint8Array) => told.push(Uint8Array.from(message)))
+    await settle(seen.until(() => seen.links.length === 2))
+    relayed.write(opening(2, 'shoal/relay/1'))
+    relayed.write(Uint8Array.of(1, 0, 42))
+    await settle(seen.until(() => seen.frames.length === 2))
+    seen.links[1]?.send(Uint8Array.of(43))
+    await until(() => told.some((message) => message.at(-1) === 43))
+    const said = Buffer.concat(told).toString('latin1')
+    assert.deepEqual([said.includes('shoal/1'), said.includes('shoal/relay')], [true, false])
   })
 
   it('a relayed link whose far end falls silent ends, and its circuit with it', async (t) => {
