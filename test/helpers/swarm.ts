@@ -30,11 +30,15 @@ export interface Swarm {
   readonly bootstrap: readonly DhtAddress[]
   /** A node in a folder of its own, or again in that of one that was closed. */
   add(dataDir?: string): Promise<{ node: Node; dataDir: string }>
-  /** A node that keeps everything in memory; `wrap` stands between it and its transport. */
+  /** A node that keeps everything in memory, or in `dataDir`; `wrap` stands between it and its transport. */
   addInMemory(options?: {
     networkKey?: Uint8Array
+    identitySeed?: Uint8Array
+    dataDir?: string
     wrap?: (transport: Transport) => Transport
   }): Promise<{ node: Node; publicKey: Uint8Array }>
+  /** A folder that goes with the swarm. */
+  newFolder(): Promise<string>
   close(): Promise<void>
 }
 
@@ -50,16 +54,18 @@ export async function createSwarm(): Promise<Swarm> {
   const bootstrap = [{ host: HOST, port: entry.port }]
   return {
     bootstrap,
-    async addInMemory({ networkKey, wrap = (transport: Transport) => transport } = {}) {
-      const identitySeed = randomBytes(32)
+    newFolder,
+    async addInMemory({ networkKey, dataDir, ...options } = {}) {
+      const { identitySeed = randomBytes(32), wrap = (transport) => transport } = options
       const keyPair = keyPairFromSeed(identitySeed)
       const topic = networkTopic(networkDefinition(NETWORK, networkKey).hash)
-      const options = { keyPair, topic, bootstrap, listenHost: HOST, logger: silentLogger }
+      const how = { keyPair, topic, bootstrap, listenHost: HOST, logger: silentLogger }
       const node = await createNode({
         network: NETWORK,
         ...(networkKey !== undefined && { networkKey }),
+        ...(dataDir !== undefined && { dataDir }),
         storeBytes: STORE_BYTES,
-        parts: { identitySeed, transport: wrap(createHyperswarmTransport(options)) },
+        parts: { identitySeed, transport: wrap(createHyperswarmTransport(how)) },
       })
       nodes.push(node)
       return { node, publicKey: Uint8Array.from(keyPair.publicKey) }

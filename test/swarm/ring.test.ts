@@ -118,6 +118,36 @@ function methodsOf(transport: Transport): Transport {
   }
 }
 
+test('a node that no rendezvous helps and nobody dials is back by what it remembers', async (t) => {
+  const swarm = await createSwarm()
+  t.after(() => swarm.close())
+  const dataDir = await swarm.newFolder()
+  const identitySeed = randomBytes(32)
+  const { publicKey } = keyPairFromSeed(identitySeed)
+  let isForgotten = false
+  const others: Node[] = []
+  const forgets = (transport: Transport): Transport => ({
+    ...methodsOf(transport),
+    dial: (key, options) => {
+      if (!isForgotten || !equals(key, publicKey)) transport.dial(key, options)
+    },
+  })
+  for (let count = 0; count < 3; count++) {
+    others.push((await swarm.addInMemory({ wrap: forgets })).node)
+  }
+  const { node } = await swarm.addInMemory({ dataDir, identitySeed })
+  await until(() => [node, ...others].every((one) => one.status().peers === 3))
+  isForgotten = true
+  await node.close()
+  await until(() => others.every((one) => one.status().peers === 2))
+  const findsNobody = (transport: Transport): Transport => ({
+    ...methodsOf(transport),
+    open: (handlers) => transport.open({ ...handlers, onfound: () => {} }),
+  })
+  const again = await swarm.addInMemory({ dataDir, identitySeed, wrap: findsNobody })
+  await until(() => again.node.status().peers === 3)
+})
+
 test('a network that was parted is one again, and each half learns what the other inserted', async (t) => {
   const swarm = await createSwarm()
   t.after(() => swarm.close())
