@@ -61,13 +61,13 @@ export class Circuit extends Duplex implements CircuitSide {
 
   onbytes(payload: Uint8Array): void {
     this.#owedBytes += costOf(payload.length)
-    if (this.#owedBytes > WINDOW_BYTES) this.destroy()
+    if (!this.#isAccepted || this.#owedBytes > WINDOW_BYTES) this.destroy()
     else this.push(copyOf(payload)) // kept until it is read
   }
 
   onack(bytes: number): void {
     this.#credit += bytes
-    if (this.#credit > WINDOW_BYTES) this.destroy()
+    if (!this.#isAccepted || this.#credit > WINDOW_BYTES) this.destroy()
     else this.#pump()
   }
 
