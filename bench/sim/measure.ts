@@ -8,7 +8,7 @@ import type { Fault } from './faults.ts'
 import type { SimNetwork } from './network.ts'
 import { UsageError } from './options.ts'
 import type { SimNode } from './sim-node.ts'
-import { createTrial } from './trial.ts'
+import { createTrial, messagesOf } from './trial.ts'
 import type { Trial } from './trial.ts'
 
 /** Inserts begin so often, ms. */
@@ -39,6 +39,8 @@ export interface Figures {
   readonly p95Hops: number | null
   readonly meanMessages: number
   readonly maxMessages: number
+  /** Of those that one request cost at one of its homes. */
+  readonly maxMessagesPerHome: number
 }
 
 export type Line = Dimensions & Figures & { readonly [extra: string]: unknown }
@@ -129,7 +131,8 @@ export function figuresOf(trials: readonly Trial[], withinMs = Infinity): Figure
     .filter(isGood)
     .map((trial) => trial.hops)
     .toSorted((a, b) => a - b)
-  const messages = trials.map((trial) => trial.messages)
+  const messages = trials.map(messagesOf)
+  const atOneHome = trials.flatMap((trial) => trial.messages)
   return {
     success: rounded(hops.length / trials.length),
     meanHops: mean(hops),
@@ -137,8 +140,13 @@ export function figuresOf(trials: readonly Trial[], withinMs = Infinity): Figure
     p75Hops: quantile(hops, 0.75),
     p95Hops: quantile(hops, 0.95),
     meanMessages: mean(messages) ?? 0,
-    maxMessages: messages.reduce((a, b) => Math.max(a, b), 0),
+    maxMessages: largest(messages),
+    maxMessagesPerHome: largest(atOneHome),
   }
+}
+
+function largest(values: readonly number[]): number {
+  return values.reduce((a, b) => Math.max(a, b), 0)
 }
 
 /** Share of the blocks of which a copy is left at a node that is up and does as it should. */

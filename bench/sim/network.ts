@@ -306,7 +306,7 @@ export class SimNetwork {
       const trial = this.#trial(message.address)
       this.invariants.asked(node, other, { request: message, trial })
       if (message.type === 'fetch') {
-        trial.messages++
+        trial.messages[message.home]++
         if (node.index === trial.requester) trial.firstHop ??= other.index
       }
     }

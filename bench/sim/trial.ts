@@ -27,8 +27,8 @@ export interface Trial {
   endMs: number
   /** Undefined: not ended. */
   result: 'found' | 'not-found' | 'timed-out' | 'no-peers' | undefined
-  /** FETCH messages that any node sent. */
-  messages: number
+  /** FETCH messages that any node sent, for homes 0, 1 and 2. */
+  readonly messages: [number, number, number]
   /** Node asked first. */
   firstHop: number | undefined
   /** By node: links between it and the node that answered with the block. */
@@ -54,9 +54,14 @@ export function createTrial(rng: Rng, homes: readonly Home[]): Trial {
     startMs: 0,
     endMs: 0,
     result: undefined,
-    messages: 0,
+    messages: [0, 0, 0],
     firstHop: undefined,
     links: new Map(),
     hops: 0,
   }
+}
+
+/** FETCH messages that any node sent, all homes together. */
+export function messagesOf({ messages }: Trial): number {
+  return messages.reduce((sum, each) => sum + each)
 }

@@ -6,12 +6,15 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { simulate } from '../../bench/sim/main.ts'
+import { figuresOf } from '../../bench/sim/measure.ts'
 import type { Line } from '../../bench/sim/measure.ts'
 import { UsageError } from '../../bench/sim/options.ts'
 import { PRESETS } from '../../bench/sim/presets.ts'
 import { modelHops } from '../../bench/sim/ring-model.ts'
 import type { RingModel } from '../../bench/sim/ring-model.ts'
 import { rowsOf } from '../../bench/sim/targets.ts'
+import { createTrial } from '../../bench/sim/trial.ts'
+import type { Trial } from '../../bench/sim/trial.ts'
 import { createSeededRng } from '../helpers/rng.ts'
 
 /** Their links are chosen as they run: an hour of that takes seconds even in a small network. */
@@ -51,8 +54,18 @@ test('every line of a preset carries all dimensions and all figures', async () =
   for (const name of ['success', 'meanHops', 'p50Hops', 'p75Hops', 'p95Hops']) {
     assert.equal(typeof line?.[name], 'number', name)
   }
-  for (const name of ['meanMessages', 'maxMessages'])
+  for (const name of ['meanMessages', 'maxMessages', 'maxMessagesPerHome']) {
     assert.equal(typeof line?.[name], 'number', name)
+  }
+})
+
+test('the dearest request is told home by home too', () => {
+  const trials = [
+    [70, 50, 0],
+    [3, 0, 90],
+  ].map((messages) => ({ ...createTrial(createSeededRng(seed), [0]), messages }) as Trial)
+  const { meanMessages, maxMessages, maxMessagesPerHome } = figuresOf(trials)
+  assert.deepEqual([meanMessages, maxMessages, maxMessagesPerHome], [106.5, 120, 90])
 })
 
 test('an option replaces the whole list of its dimension', async () => {
@@ -245,7 +258,7 @@ test('what holds of the targets is told by the lines that measure it', () => {
     [
       ['droppers', 'success', 0.97, false],
       ['droppers', 'meanMessages', 11, true],
-      ['droppers', 'maxMessages', undefined, false],
+      ['droppers', 'maxMessagesPerHome', undefined, false],
       ['latency', 'success', 1, true],
       ['latency', 'messagesRatio', 1.2, true],
       ['join-leave', 'success', null, false],

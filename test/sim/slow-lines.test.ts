@@ -5,6 +5,7 @@ import { homesOf, insertTrials } from '../../bench/sim/measure.ts'
 import { SimNetwork } from '../../bench/sim/network.ts'
 import type { SimNode } from '../../bench/sim/sim-node.ts'
 import { buildStaticRing, tellAllNeighbors } from '../../bench/sim/static-ring.ts'
+import { messagesOf } from '../../bench/sim/trial.ts'
 import type { Trial } from '../../bench/sim/trial.ts'
 import type { Tuning } from '../../src/routing/tuning.ts'
 import { seedFromEnvironment } from '../helpers/rng.ts'
@@ -41,8 +42,8 @@ function readAll(tuning: Partial<Tuning>): readonly Trial[] {
   return asked
 }
 
-const messagesOf = (trials: readonly Trial[]): number =>
-  trials.reduce((sum, { messages }) => sum + messages, 0)
+const allMessages = (trials: readonly Trial[]): number =>
+  trials.reduce((sum, trial) => sum + messagesOf(trial), 0)
 
 test('over slow lines what is arriving is not asked for again, and all is found', () => {
   const held = readAll({})
@@ -51,6 +52,6 @@ test('over slow lines what is arriving is not asked for again, and all is found'
     held.every(({ result }) => result === 'found'),
     `seed ${seed}`,
   )
-  const [messages, before] = [messagesOf(held), messagesOf(unheld)]
+  const [messages, before] = [allMessages(held), allMessages(unheld)]
   assert.ok(messages < 0.75 * before, `seed ${seed}: ${messages} messages, and ${before} before`)
 })
