@@ -180,6 +180,9 @@ export function report(line: Record<string, unknown>): void {
   console.log(JSON.stringify(line))
 }
 
+/** Of an even count the mean of the two in the middle; NaN: of none. */
 export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+  const sorted = values.toSorted((a, b) => a - b)
+  const [below, above] = [(sorted.length - 1) >> 1, sorted.length >> 1]
+  return ((sorted[below] ?? Number.NaN) + (sorted[above] ?? Number.NaN)) / 2
 }
