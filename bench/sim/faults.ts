@@ -30,11 +30,14 @@ export type Spread = 'even' | 'near'
 /** Most positions a peer may tell. */
 const MOST_NEIGHBORS = 32
 
+/** What every poisoner sends: no address is that of these bytes. */
+export const POISON = new Uint8Array(128).fill(7) as Block
+
 /** The answer to a FETCH of who does not act as he should; undefined: silence. */
 export function faultyAnswer(fault: Fault, request: RequestMessage): Message | undefined {
   if (fault === 'liar') return { type: 'not-found', id: request.id }
   if (fault !== 'poisoner') return undefined
-  return { type: 'found', id: request.id, block: new Uint8Array(128).fill(7) as Block }
+  return { type: 'found', id: request.id, block: POISON }
 }
 
 /** Neighbor positions that a look-ahead liar at `position` makes up. */

@@ -27,6 +27,11 @@ export class Invariants {
     throw new Error(`node ${from.index} sends a ${request.type} no nearer to its home`)
   }
 
+  /** Who was sent a wrong block passes it on to nobody. */
+  sentPoison(by: SimNode): void {
+    if (by.fault !== 'poisoner') this.#wrong('passed on')
+  }
+
   /** No block is kept that was not verified. */
   kept(trial: Trial, block: Block): void {
     if (block !== trial.block) this.#wrong('kept')

@@ -14,7 +14,7 @@ import type { Tuning } from '../../src/routing/tuning.ts'
 import type { Rng } from '../../src/runtime.ts'
 import { createSeededRng } from '../../test/helpers/rng.ts'
 import { EventQueue } from './event-queue.ts'
-import { faultyAnswer, isFairToRequests } from './faults.ts'
+import { POISON, faultyAnswer, isFairToRequests } from './faults.ts'
 import { Invariants } from './invariants.ts'
 import { pairLatencyMs } from './latency.ts'
 import type { LatencyRange } from './latency.ts'
@@ -47,6 +47,10 @@ export class SimNetwork {
   nowMs = 0
   /** Links that were ended for a block that does not verify. */
   bans = 0
+  /** Blocks that do not verify: sent in all, and come when the link had ended or nobody waited any more. */
+  readonly poison = { sent: 0, late: 0 }
+  /** Checksum of all that happened: when, at which node, by whom or which timer. */
+  trace = 0
   /** Called when a link of a live node has ended. */
   onunlinked: ((node: SimNode, other: SimNode) => void) | undefined
   readonly #options: NetworkOptions
@@ -169,10 +173,18 @@ export class SimNetwork {
     while (queue.pop(untilMs)) {
       this.nowMs = queue.atMs
       const { what, value } = queue
+      this.#traced(queue.node, value)
       if (typeof what === 'function') what()
       else this.#happen(this.nodes[queue.node] as SimNode, value, what)
     }
     if (untilMs !== Infinity) this.nowMs = untilMs
+  }
+
+  /** FNV-1a over whole numbers: two runs that differ anywhere differ here but for chance. */
+  #traced(node: number, value: number): void {
+    for (const number of [this.nowMs * 1000, node, value]) {
+      this.trace = Math.imul(this.trace ^ (number | 0), 0x01000193)
+    }
   }
 
   #happen(node: SimNode, value: number, what: Exclude<Happening, () => void>): void {
@@ -186,7 +198,10 @@ export class SimNetwork {
 
   #arrive(node: SimNode, from: PeerId, message: Message): void {
     const sender = indexOf(from)
-    if (node.links.get(sender) !== from) return // that link has ended
+    if (node.links.get(sender) !== from) {
+      if (isPoison(message)) this.poison.late++
+      return // that link has ended
+    }
     switch (message.type) {
       case 'fetch':
       case 'insert':
@@ -196,6 +211,7 @@ export class SimNetwork {
       case 'data': {
         const address = node.router.awaitedBlock(from, message)
         const trial = address === undefined ? undefined : this.#trial(address)
+        if (trial === undefined && isPoison(message)) this.poison.late++
         if (trial !== undefined && !isRight(trial, message.block)) {
           this.#ban(node, from)
           break
@@ -310,7 +326,14 @@ export class SimNetwork {
         if (node.index === trial.requester) trial.firstHop ??= other.index
       }
     }
-    if (node.links.get(other.index) !== to) return
+    if (isPoison(message)) {
+      this.invariants.sentPoison(node)
+      this.poison.sent++
+    }
+    if (node.links.get(other.index) !== to) {
+      if (isPoison(message)) this.poison.late++
+      return
+    }
     // the other end knows the same link by this node's index
     const peer = to - other.index + node.index
     const [beginsMs, leavesMs] = this.#onLine(node, message)
@@ -346,6 +369,10 @@ function indexOf(peer: PeerId): number {
 
 function pairName(a: SimNode, b: SimNode): string {
   return a.index < b.index ? `${a.index} ${b.index}` : `${b.index} ${a.index}`
+}
+
+function isPoison(message: Message): boolean {
+  return message.type === 'found' && message.block === POISON
 }
 
 /** Verifies as a node does; the very object that was inserted needs no second look. */

@@ -159,6 +159,10 @@ export const poison: Preset = {
         liarKind: 'poisoner',
         wrongBlocksAccepted: network.invariants.wrongBlocks,
         linksBanned: network.bans,
+        wrongBlocksSent: network.poison.sent,
+        // the link of the sender had ended, or whoever asked had an answer: there was nobody to take it
+        wrongBlocksLate: network.poison.late,
+        wrongBlocksUnpunished: network.poison.sent - network.poison.late - network.bans,
       })
     }
   },

@@ -8,6 +8,7 @@ import { joinLeave } from './presets-churn.ts'
 import { joining, joiningLiars } from './presets-join.ts'
 import { clarkeConvergence, natLive } from './presets-live.ts'
 import { clarkeFailure, clarkeScaling, ringTable } from './presets-published.ts'
+import { simulator } from './presets-simulator.ts'
 
 export const PRESETS: Readonly<Record<string, Preset>> = {
   'clarke2001-convergence': clarkeConvergence,
@@ -24,4 +25,5 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   joining,
   'joining-liars': joiningLiars,
   'join-leave': joinLeave,
+  simulator,
 }

@@ -58,11 +58,20 @@ const TARGETS: readonly Target[] = [
     most: 0.35,
   },
   { preset: 'poison-30', where: { liars: 0.3 }, figure: 'wrongBlocksAccepted', most: 0 },
+  { preset: 'poison-30', where: { liars: 0.3 }, figure: 'wrongBlocksUnpunished', most: 0 },
   { preset: 'nat', where: { unreachable: 0.1 }, figure: 'success', least: 0.99 },
   { preset: 'nat-live', where: { unreachable: 0.1 }, figure: 'success', least: 0.99 },
   { preset: 'joining', where: { nodes: 10_000 }, figure: 'inTenSeconds', least: 1 },
   { ...CHANGED_HOUR, where: { blocks: 'young', wholeHour: true } },
   { ...CHANGED_HOUR, where: { blocks: 'of any age', wholeHour: true } },
+  ...['wallSeconds', 'processorSeconds'].map((figure) => ({
+    preset: 'simulator',
+    where: { nodes: 10_000, requests: 10_000 },
+    figure,
+    most: 180,
+  })),
+  { preset: 'simulator', where: { nodes: 100_000 }, figure: 'peakGiB', most: 8 },
+  { preset: 'simulator', where: {}, figure: 'traces', most: 1 },
 ]
 
 /** A line for each target that one of `lines` is measured by: the figure, the target, whether it holds. */

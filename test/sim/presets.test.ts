@@ -29,9 +29,12 @@ const LIVE = new Set([
 const seed = Number(process.env['SEED'] ?? 1)
 const at = `seed ${seed}`
 
-async function run(words: string): Promise<Line[]> {
+/** Of this seed: what is held against a target of shares near 1 depends on which nodes are hit. */
+const TARGET_SEED = 1
+
+async function run(words: string, of = seed): Promise<Line[]> {
   const lines: Line[] = []
-  await simulate([...words.split(' '), '--seed', String(seed)], (line) => {
+  await simulate([...words.split(' '), '--seed', String(of)], (line) => {
     lines.push(JSON.parse(line) as Line)
   })
   return lines
@@ -107,12 +110,33 @@ test('blocks outlive three tenths of the nodes as often as copies of them are le
   }
 })
 
-test('a fifth of droppers or of liars keeps few readers from a leaf block', async () => {
+test('a fifth of droppers or of liars keeps few readers from leaf and top blocks, and costs no home much', async () => {
   for (const kind of ['droppers', 'liars']) {
-    const [line] = await run(`${kind} --nodes 500 --requests 300 --${kind} 0.2 --homes 2`)
-    assert.ok((line?.success ?? 0) >= 0.95, `${at}: ${kind}, ${line?.success}`)
-    assert.ok((line?.meanMessages ?? 99) <= 12, at)
-    assert.ok((line?.maxMessages ?? 999) <= 240, at)
+    const words = `${kind} --nodes 1000 --requests 1500 --${kind} 0.2 --homes 2,3`
+    const lines = await run(words, TARGET_SEED)
+    const told = `seed ${TARGET_SEED}: ${JSON.stringify(lines)}`
+    const rows = rowsOf(lines)
+    assert.equal(rows.length, 6)
+    assert.ok(
+      rows.every(({ holds }) => holds),
+      told,
+    )
+    // tighter than the targets: what the small network reaches
+    for (const { success, ceiling, meanMessages, maxMessagesPerHome } of lines) {
+      assert.ok(success >= (ceiling as number) - 0.004, told)
+      assert.ok(meanMessages <= 7 && maxMessagesPerHome <= 80, told)
+    }
+  }
+})
+
+test('paths are as long as those of a plain model by the same rules, whole and with three tenths dead', async () => {
+  const lines = await run('ring-table --nodes 1000 --removed 0,0.3', TARGET_SEED)
+  const modelled = lines.filter((line) => line['links'] !== 'uniform, look-ahead')
+  assert.equal(modelled.length, 4)
+  for (const line of modelled) {
+    const told = `seed ${TARGET_SEED}: ${JSON.stringify(line)}`
+    assert.ok(line.success >= 0.99, told)
+    assert.ok((line.meanHops ?? 99) <= 1.1 * (line['strictModelHops'] as number), told)
   }
 })
 
@@ -127,7 +151,8 @@ test('slow links bring no more messages', async () => {
 test('poisoners get no wrong block accepted, and lose their links', async () => {
   const [line] = await run('poison-30 --nodes 300 --requests 200 --homes 2')
   assert.equal(line?.['wrongBlocksAccepted'], 0, at)
-  assert.ok((line?.['linksBanned'] as number) > 0, at)
+  assert.ok((line?.['linksBanned'] as number) > 100, at)
+  assert.equal(line?.['wrongBlocksUnpunished'], 0, at)
   assert.ok((line?.success ?? 0) >= 0.9, at)
 })
 
@@ -153,10 +178,22 @@ test('a ring finds itself from a lattice and from a rendezvous', async () => {
   }
 })
 
-test('who joins has neighbors within seconds, and finds what is there', async () => {
-  const [line] = await run('joining --nodes 200 --requests 50')
-  assert.ok((line?.['threeInTenSeconds'] as number) >= 0.9, `${at}: ${JSON.stringify(line)}`)
-  assert.equal(line?.success, 1, at)
+test('who joins has all its neighbors within ten seconds, and finds what is there', async () => {
+  const [line] = await run('joining --nodes 1000 --requests 50', TARGET_SEED)
+  const told = `seed ${TARGET_SEED}: ${JSON.stringify(line)}`
+  assert.equal(line?.['inTenSeconds'], 1, told)
+  assert.ok((line?.['maxNeighborsMs'] as number) <= 7000, told)
+  assert.equal(line?.success, 1, told)
+})
+
+test('the simulator tells what it takes, and two runs of one seed are the same event by event', async () => {
+  const [one] = await run('simulator --nodes 200 --requests 100', 7)
+  const [other] = await run('simulator --nodes 200 --requests 100', 8)
+  assert.deepEqual([one?.['traces'], other?.['traces']], [1, 1])
+  assert.notEqual(one?.['trace'], other?.['trace'])
+  for (const name of ['wallSeconds', 'processorSeconds', 'peakGiB']) {
+    assert.equal(typeof one?.[name], 'number', name)
+  }
 })
 
 test('an hour of change is told apart by the age of blocks, beside what is left of them', async () => {
@@ -252,6 +289,8 @@ test('what holds of the targets is told by the lines that measure it', () => {
     line({ preset: 'droppers', droppers: 0.1, homes: 2, success: 0.5 }),
     line({ preset: 'latency', success: 1, messagesRatio: 1.2 }),
     line({ preset: 'join-leave', blocks: 'young', wholeHour: true, success: null }),
+    line({ preset: 'poison-30', liars: 0.3, wrongBlocksAccepted: 0, wrongBlocksUnpunished: 2 }),
+    line({ preset: 'simulator', traces: 2 }),
   ])
   assert.deepEqual(
     rows.map(({ target, figure, measured, holds }) => [target, figure, measured, holds]),
@@ -261,7 +300,10 @@ test('what holds of the targets is told by the lines that measure it', () => {
       ['droppers', 'maxMessagesPerHome', undefined, false],
       ['latency', 'success', 1, true],
       ['latency', 'messagesRatio', 1.2, true],
+      ['poison-30', 'wrongBlocksAccepted', 0, true],
+      ['poison-30', 'wrongBlocksUnpunished', 2, false],
       ['join-leave', 'success', null, false],
+      ['simulator', 'traces', 2, false],
     ],
   )
   assert.ok(rows.every(({ seed: of, nodes }) => of === 3 && nodes === 1000))
