@@ -21,7 +21,7 @@ export const MAX_COPY_TRIES = 3
 /** An answer within so many round trips of its link is the peer's own: it asked nobody. */
 const UNSPENT_ROUND_TRIPS = 1.5
 /** Tries of which unspent credit is taken back: a bound on what one request can cost. */
-const MAX_TAKEN_BACK = 5
+const MAX_TAKEN_BACK = 3
 /** Tries open at a time: one, and one more beside it when it is late. */
 const MAX_OPEN_TRIES = 2
 /** A try that is held is looked at again so soon, ms. */
