@@ -192,7 +192,8 @@ export class SimNetwork {
     if (what === undefined) this.#input(node, { type: 'timer', timer: value })
     else if (what.type === 'kept') {
       this.#input(node, { type: 'kept', ticket: value, isKept: true, block: what.block })
-    } else if (what.type === 'receiving') this.#input(node, { type: 'receiving', peer: value, isArriving: true })
+    } else if (what.type === 'receiving')
+      this.#input(node, { type: 'receiving', peer: value, isArriving: true })
     else this.#arrive(node, value, what)
   }
 

@@ -343,7 +343,8 @@ test('who trickles is given up at most 2 s late, and a message that takes 2 s co
     checker.input({ type: 'fetch', id: 7, address, ...rest })
     while (checker.router.stats().silences === 0) {
       pass(checker, 50)
-      if (checker.nowMs % everyMs === 50) checker.input({ type: 'receiving', peer: 1, isArriving: true })
+      if (checker.nowMs % everyMs === 50)
+        checker.input({ type: 'receiving', peer: 1, isArriving: true })
     }
     return checker.nowMs
   }
