@@ -4,19 +4,27 @@
  * across sites (the Origin and Sec-Fetch-Site checks, on the API).
  * @module
  */
+import { isIPv6 } from 'node:net'
+
 import type { Request, RequestHandler } from 'express'
 
 import { ShoalError } from '../errors.ts'
+import { labelOfHost } from './safe/site-label.ts'
 
 const LOCAL_NAMES = ['localhost', '127.0.0.1', '[::1]']
 const HOST = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/i
 
-/** Lets through requests for this machine's own names and for `host`, with any port. */
+/**
+ * Lets through requests for this machine's own names, for `host`, and, where that is this machine, for
+ * names of sites; with any port.
+ */
 export function createHostCheck(host: string): RequestHandler {
   const names = new Set([...LOCAL_NAMES, bracketed(host).toLowerCase()])
   return (request, _response, next) => {
-    const name = HOST.exec(request.headers.host ?? '')?.[1]
-    if (name === undefined || !names.has(name.toLowerCase())) {
+    const sent = request.headers.host
+    const name = HOST.exec(sent ?? '')?.[1]?.toLowerCase() ?? ''
+    const isOfSite = isLoopback(host) && labelOfHost(sent) !== undefined
+    if (!names.has(name) && !isOfSite) {
       throw new ShoalError(
         'E_ACCESS',
         'This gateway answers only under the names localhost, 127.0.0.1 and [::1].',
@@ -37,6 +45,11 @@ export const checkOrigin: RequestHandler = (request, _response, next) => {
 /** A host as it stands in a URL: IPv6 addresses in brackets. */
 export function bracketed(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+}
+
+/** True for an address or name that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || (isIPv6(host) ? host === '::1' : host.startsWith('127.'))
 }
 
 function isOwnOrigin(request: Request): boolean {

@@ -13,6 +13,10 @@ import { createHostCheck } from './access.ts'
 import { createApi } from './api.ts'
 import { createContentRoute } from './content-route.ts'
 import { createProblemHandler } from './problem.ts'
+import { createOutsideRoute } from './safe/outside-page.ts'
+import type { ScriptPermissions } from './safe/script-permission.ts'
+import { createScriptPermissions } from './safe/script-permission.ts'
+import { Sites } from './safe/sites.ts'
 import { setOwnPageHeaders } from './safety.ts'
 import { UPLOAD_IDLE_MS } from './stalled-upload.ts'
 import { createStaticRoute, findStaticDir, pasteRoute, statusRoute } from './start-page.ts'
@@ -26,11 +30,14 @@ export interface AppOptions {
   readonly host?: string
   /** How long an upload may stand still, ms; default UPLOAD_IDLE_MS. */
   readonly uploadIdleMs?: number
+  /** Which sites may run scripts; default: none. */
+  readonly permissions?: ScriptPermissions
 }
 
 /** Everything over HTTP that a node offers; `startGateway` makes it listen. */
 export function createApp(options: AppOptions): Express {
   const { node, logger, staticDir, host = 'localhost', uploadIdleMs = UPLOAD_IDLE_MS } = options
+  const sites = new Sites({ host, permissions: options.permissions ?? createScriptPermissions() })
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -38,8 +45,10 @@ export function createApp(options: AppOptions): Express {
   app.enable('strict routing')
   app.use(setOwnPageHeaders)
   app.use(createHostCheck(host))
+  app.use(createOutsideRoute(sites))
+  app.use(sites.guard)
   app.use('/api', createApi({ node, logger, uploadIdleMs }))
-  app.use(createContentRoute(node))
+  app.use(createContentRoute(node, sites))
   app.use(pasteRoute)
   app.get('/status', statusRoute)
   app.use(createStaticRoute(staticDir ?? findStaticDir()))

@@ -12,6 +12,7 @@ import type { Node } from '../node.ts'
 import type { Logger } from '../runtime.ts'
 import { bracketed } from './access.ts'
 import { createApp } from './app.ts'
+import type { ScriptPermissions } from './safe/script-permission.ts'
 
 export interface GatewayOptions {
   readonly node: Node
@@ -22,6 +23,8 @@ export interface GatewayOptions {
   readonly port: number
   /** Folder of the start page; default: the one of this package. */
   readonly staticDir?: string
+  /** Which sites may run scripts; default: none. */
+  readonly permissions?: ScriptPermissions
 }
 
 export interface Gateway {

@@ -1,0 +1,96 @@
+/**
+ * How network bytes are served, by their type: shown as they are, written anew, as plain text, or as a
+ * file to save. What a browser could execute, or could take for something else than we do, is never
+ * shown as it came (threat model §4.6).
+ * @module
+ */
+import { isInert } from '../media-type.ts'
+import type { Syntax } from './markup-reader.ts'
+
+export interface Serving {
+  readonly contentType: string
+  readonly disposition: 'inline' | 'attachment'
+  /** Content-Security-Policy. */
+  readonly policy: string
+  /** A browser gets it written anew, as HTML or SVG; what `contentType` says then is the source. */
+  readonly rewrite: Syntax | undefined
+}
+
+/** Without `sandbox`: a sandboxed media document may not fetch its own ranges, so no film would play. */
+const INERT_POLICY =
+  "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'"
+
+/** No script, no form, an origin of its own; images and styles of the gateway and of the page. */
+const SANDBOX_POLICY = [
+  "sandbox; default-src 'self' data: blob:",
+  "style-src 'self' 'unsafe-inline'",
+  "form-action 'none'",
+  "base-uri 'none'",
+].join('; ')
+
+/**
+ * Scripts in an opaque origin: they have no storage, and read nothing of other pages. No worker, which
+ * would outlive the page and could answer for it. What a policy of this kind cannot stop (navigation,
+ * WebRTC, hints) the header beside it does, see `SEAL`.
+ */
+export const SCRIPT_POLICY = [
+  "sandbox allow-scripts; default-src 'self' data: blob:",
+  "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+  "style-src 'self' 'unsafe-inline'",
+  "frame-src 'self'",
+  "worker-src 'none'",
+  "object-src 'none'",
+  "form-action 'none'",
+  "base-uri 'none'",
+  "webrtc 'block'",
+].join('; ')
+
+/** Connection-Allowlist: nothing is connected to but the origin of the page, by whatever means. */
+export const SEAL = '(response-origin)'
+
+const REWRITTEN: ReadonlyMap<string, Syntax> = new Map([
+  ['text/html', 'html'],
+  ['application/xhtml+xml', 'xhtml'],
+  ['application/vnd.wap.xhtml+xml', 'xhtml'],
+  ['image/svg+xml', 'svg'],
+])
+/** Documents of formats that have programs, frames or links of their own. */
+const SAVED = new Set([
+  'application/pdf',
+  'application/x-pdf',
+  'application/x-mimearchive',
+  'application/x-shockwave-flash',
+  'application/x-xpinstall',
+  'application/java-archive',
+  'text/pdf',
+  'text/rtf',
+])
+/** Lists of parts, each of a type of its own. */
+const SAVED_KINDS = /^(?:multipart|message|model|x-[a-z]+)\//
+/** Text that is what it says: browsers do with these only what a page asks for. */
+const TEXTS = new Set(['text/plain', 'text/css', 'text/javascript', 'text/vtt', 'text/csv'])
+const MARKUP =
+  /^(?:text\/(?:xml|xsl|x-component|x-server-parsed-html)|application\/(?:xml|xslt|xsl|xml-dtd)|.*\+xml)/
+
+/** The table. `contentType` is what the manifest or the name says, checked for its form. */
+export function servingOf(contentType: string): Serving {
+  const essence = (contentType.split(';')[0] ?? '').trim().toLowerCase()
+  const rewrite = REWRITTEN.get(essence)
+  const serving = {
+    contentType,
+    disposition: 'inline',
+    policy: SANDBOX_POLICY,
+    rewrite,
+  } as const
+  if (isInert(contentType)) return { ...serving, policy: INERT_POLICY }
+  if (rewrite !== undefined || TEXTS.has(essence)) return serving
+  if (MARKUP.test(essence)) return { ...serving, contentType: 'text/plain; charset=utf-8' }
+  if (SAVED.has(essence) || SAVED_KINDS.test(essence))
+    return { ...serving, disposition: 'attachment' }
+  return serving
+}
+
+/** What the rewritten page is. */
+export function rewrittenType(syntax: Syntax): string {
+  return `${syntax === 'svg' ? 'image/svg+xml' : 'text/html'}; charset=utf-8`
+}

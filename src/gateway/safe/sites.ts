@@ -1,0 +1,158 @@
+/**
+ * Which origin a request came to, and what it may have there: the main origin has the control pages, the
+ * API and keys for programs; an origin of a site has that site, and what a page of it may show of others.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+
+import type { Request, RequestHandler } from 'express'
+
+import { ShoalError } from '../../errors.ts'
+import type { ShoalUri } from '../../keys/uri.ts'
+import { parseUri } from '../../keys/uri.ts'
+import { bracketed, isLoopback } from '../access.ts'
+import { isInert } from '../media-type.ts'
+import { methodError } from '../problem.ts'
+import { sendRedirect } from '../redirect.ts'
+import { servedType } from '../media-type.ts'
+import { rawPath, rawQuery } from '../target.ts'
+import { isKeyAttempt } from './key-path.ts'
+import { OUTSIDE_PATH } from './link-rules.ts'
+import type { ScriptPermissions } from './script-permission.ts'
+import { labelOfHost, siteLabel } from './site-label.ts'
+
+/** What a page may show of another site: what a browser takes for these it does not run or read. */
+const SHOWN = new Set(['image', 'audio', 'video', 'font', 'style', 'track'])
+const CHROMIUM = /"Chromium";\s*v="(\d{1,4})"/
+/** The first version in which the seal around scripts was tried and holds. */
+const SEALING_CHROMIUM = 156
+const SECRET_BYTES = 32
+
+export interface SitesOptions {
+  /** Where the gateway listens: only this machine's own names resolve to an origin for each site. */
+  readonly host: string
+  readonly permissions: ScriptPermissions
+}
+
+/** The origins of one gateway. The secret behind them lives as long: an old one leads to the new one. */
+export class Sites {
+  readonly #secret = randomBytes(SECRET_BYTES)
+  readonly #host: string
+  readonly #permissions: ScriptPermissions
+
+  constructor({ host, permissions }: SitesOptions) {
+    this.#host = host
+    this.#permissions = permissions
+  }
+
+  /** False where the gateway listens elsewhere: then all sites share its origin, in a sandbox. */
+  get areApart(): boolean {
+    return isLoopback(this.#host)
+  }
+
+  /** First name of the site's origin; what permissions go by. */
+  labelOf(uri: ShoalUri): string {
+    return siteLabel(this.#secret, uri)
+  }
+
+  /** `http://127.0.0.1:8888`, by the port that the request came to. */
+  mainOrigin(request: Request): string {
+    return `http://${bracketed(this.#host)}${portOf(request)}`
+  }
+
+  /** `http://<label>.localhost:8888`. */
+  originOf(uri: ShoalUri, request: Request): string {
+    return `http://${this.labelOf(uri)}.localhost${portOf(request)}`
+  }
+
+  /** True where the reader allowed scripts to the site of this origin, in a browser that seals them off. */
+  areScriptsAllowed(request: Request): boolean {
+    const label = labelOfHost(request.headers.host)
+    return label !== undefined && this.#permissions.isAllowed(label) && doesSeal(request)
+  }
+
+  /**
+   * Comes before all routes but `/outside`. Sends navigations to the origin of their site, and lets
+   * nothing else through there but the site. @throws ShoalError E_ACCESS, E_ROUTE, E_URI
+   */
+  get guard(): RequestHandler {
+    return (request, response, next) => {
+      const label = labelOfHost(request.headers.host)
+      const path = rawPath(request)
+      if (!this.areApart || (label === undefined && !isKeyAttempt(path))) {
+        next()
+        return
+      }
+      const target =
+        label === undefined ? this.#awayFromMain(request) : this.#awayFrom(label, request)
+      if (target === undefined) {
+        // fonts, and what scripts read of their own site, are asked for by an origin that is opaque
+        if (label !== undefined) response.setHeader('Access-Control-Allow-Origin', 'null')
+        next()
+        return
+      }
+      if (!['GET', 'HEAD'].includes(request.method)) throw methodError(response, 'GET, HEAD')
+      sendRedirect(response, 307, { Location: target, 'Cache-Control': 'no-store' })
+    }
+  }
+
+  /** Where a navigation to a key goes; sound, film and pictures play where they were asked for. */
+  #awayFromMain(request: Request): string | undefined {
+    if (!isNavigation(request)) return undefined
+    const uri = parseUri(rawPath(request).slice(1))
+    if (uri.type === 'chk' && uri.kind !== 'folder' && isInert(servedType(undefined, uri.name))) {
+      return undefined
+    }
+    return this.#ownAddress(uri, request)
+  }
+
+  #awayFrom(label: string, request: Request): string | undefined {
+    const path = rawPath(request)
+    if (!isKeyAttempt(path)) {
+      if (path === '/' && isNavigation(request)) return `${this.mainOrigin(request)}/`
+      throw new ShoalError('E_ROUTE', 'The address of a site has this site and nothing else.')
+    }
+    if (request.headers['service-worker'] !== undefined) throw refused()
+    const uri = parseUri(path.slice(1))
+    if (this.labelOf(uri) === label) return undefined
+    const { 'sec-fetch-dest': destination } = request.headers
+    const mayRunScripts = this.#permissions.isAllowed(label)
+    if (destination === undefined || destination === 'document') {
+      // a script could tell whom it likes what it knows by the keys that it has the node look for
+      return mayRunScripts
+        ? `${OUTSIDE_PATH}?to=${encodeURIComponent(path)}`
+        : this.#ownAddress(uri, request)
+    }
+    if (mayRunScripts || !SHOWN.has(destination)) throw refused()
+    return undefined
+  }
+
+  #ownAddress(uri: ShoalUri, request: Request): string {
+    return `${this.originOf(uri, request)}${rawPath(request)}${rawQuery(request)}`
+  }
+}
+
+/** True for browsers, as far as a request tells: they must not get markup as it came. */
+export function isBrowser(request: Request): boolean {
+  const { 'sec-fetch-dest': destination, accept = '' } = request.headers
+  return destination !== undefined || accept.includes('text/html')
+}
+
+/** Browsers say so; programs, and browsers that do not know such names, stay where they are. */
+function isNavigation(request: Request): boolean {
+  const { 'sec-fetch-dest': destination, 'sec-fetch-mode': mode } = request.headers
+  return destination === 'document' && mode === 'navigate'
+}
+
+function doesSeal(request: Request): boolean {
+  const version = CHROMIUM.exec(String(request.headers['sec-ch-ua'] ?? ''))?.[1]
+  return Number(version ?? 0) >= SEALING_CHROMIUM
+}
+
+function portOf(request: Request): string {
+  return /:\d{1,5}$/.exec(request.headers.host ?? '')?.[0] ?? ''
+}
+
+function refused(): ShoalError {
+  return new ShoalError('E_ACCESS', 'A page of one site may not read another.')
+}
