@@ -15,9 +15,14 @@ import { NoPathError, outcomeError } from './outcome-error.ts'
 import { methodError } from './problem.ts'
 import { contentRange, holdsTag, parseRange, rangeStillApplies } from './range.ts'
 import { pathOf, sendRedirect, withSlash } from './redirect.ts'
-import type { Ask } from './send-content.ts'
+import { isKeyAttempt } from './safe/key-path.ts'
+import type { Sites } from './safe/sites.ts'
+import { isBrowser } from './safe/sites.ts'
+import type { Ask, Version, Viewer } from './send-content.ts'
 import {
+  isRewritten,
   letGo,
+  rewrittenVersion,
   sendFile,
   sendFolder,
   sendNotModified,
@@ -35,15 +40,9 @@ const CACHE_FIXED = 'max-age=3600'
 const CACHE_WORD = 'max-age=60'
 const CACHE = { chk: CACHE_FOR_EVER, ssk: CACHE_FIXED, usk: CACHE_FIXED, ksk: CACHE_WORD } as const
 const WORD_WARNING = 'anyone may write to this word'
-const KEY_ATTEMPT = /^\/(?:[^/]*(?:@|%40)|(?:urn|freenet|shoal)(?::|%3a))/i
-
-/** True where the first path segment can only be meant as a key: then errors are 400, not 404. */
-export function isKeyAttempt(path: string): boolean {
-  return KEY_ATTEMPT.test(path)
-}
 
 /** Serves every path that is a key attempt; passes on all others. */
-export function createContentRoute(node: Node): RequestHandler {
+export function createContentRoute(node: Node, sites: Sites): RequestHandler {
   return async (request, response, next) => {
     const path = rawPath(request)
     if (!isKeyAttempt(path)) {
@@ -53,7 +52,11 @@ export function createContentRoute(node: Node): RequestHandler {
     if (!['GET', 'HEAD'].includes(request.method)) throw methodError(response, 'GET, HEAD')
     const uri = parseUri(path.slice(1))
     if (uri.type === 'ksk') response.setHeader('X-Shoal-Warning', WORD_WARNING)
-    const ask = readAsk(request, response, uri)
+    const viewer = {
+      isBrowser: isBrowser(request),
+      areScriptsAllowed: sites.areScriptsAllowed(request),
+    }
+    const ask = readAsk(request, response, uri, viewer)
     const target = needsOtherSpelling(uri, path)
     if (target !== undefined) redirect(ask, 301, target)
     else if (uri.type === 'usk') await serveEdition(node, ask, uri)
@@ -61,13 +64,14 @@ export function createContentRoute(node: Node): RequestHandler {
   }
 }
 
-function readAsk(request: Request, response: Response, uri: ShoalUri): Ask {
+function readAsk(request: Request, response: Response, uri: ShoalUri, viewer: Viewer): Ask {
   const query = queryOf(request)
   const waitMs = timeoutMs(query)
   return {
     request,
     response,
     uri,
+    viewer,
     fileName: fileName(query, 'filename'),
     isDownload: flag(query, 'download'),
     fetchOptions: {
@@ -105,8 +109,9 @@ async function serveEdition(node: Node, ask: Ask, uri: ShoalUri & { type: 'usk' 
 async function serve(node: Node, ask: Ask): Promise<void> {
   const probed = await probeWhereNeeded(node, ask)
   const version = probed === undefined ? versionByKey(ask) : versionOf(ask, probed)
-  if (version !== undefined && holdsTag(ask.request.headers['if-none-match'], version.tag)) {
-    sendNotModified(ask.response, version)
+  const held = version === undefined ? undefined : heldVersion(ask, version)
+  if (held !== undefined) {
+    sendNotModified(ask.response, held)
     return
   }
   const isMissing = probed !== undefined && version === undefined
@@ -131,6 +136,12 @@ async function serve(node: Node, ask: Ask): Promise<void> {
     case 'timed-out':
       throw outcomeError(node, outcome.type, 'No node that was asked holds this content.')
   }
+}
+
+/** The version that the client says it holds, if it is the right one still. */
+function heldVersion(ask: Ask, version: Version): Version | undefined {
+  const versions = ask.viewer.isBrowser ? [version, rewrittenVersion(ask, version)] : [version]
+  return versions.find(({ tag }) => holdsTag(ask.request.headers['if-none-match'], tag))
 }
 
 /** Finds out the version where the request's headers depend on it and the key does not tell it. */
@@ -160,8 +171,9 @@ async function fetchVersion(node: Node, ask: Ask, tag: string | undefined): Prom
   if (range === undefined) return await node.fetch(uri, options)
   const outcome = await node.fetch(uri, { ...options, range })
   const found = versionOf(ask, outcome)?.tag
-  if (tag === undefined || found === undefined || found === tag) return outcome
-  letGo(outcome) // a word that was written to since its tag was read
+  const isSame = tag === undefined || found === undefined || found === tag
+  if (isSame && !isRewritten(ask, outcome)) return outcome
+  letGo(outcome) // a word that was written to since its tag was read, or a page without ranges
   return await node.fetch(uri, options)
 }
 

@@ -12,17 +12,27 @@ import { LISTING_POLICY, LISTING_VERSION, listingJson, listingPage } from './lis
 import { servedType } from './media-type.ts'
 import { titleOf } from './outcome-error.ts'
 import { contentRange, entityTag } from './range.ts'
-import { contentPolicy } from './safety.ts'
+import type { Serving } from './safe/policy.ts'
+import { rewrittenType, SCRIPT_POLICY, SEAL, servingOf } from './safe/policy.ts'
+import { rewriteContent, REWRITER_VERSION } from './safe/rewrite-content.ts'
 import { sendBody, sendText, unknownLength } from './send-body.ts'
 
 export type Found = Extract<FetchOutcome, { type: 'found' }>
 export type Folder = Extract<FetchOutcome, { type: 'folder' }>
+
+/** Who asks, as far as it decides what is sent. */
+export interface Viewer {
+  /** Markup must not reach it as it came. */
+  readonly isBrowser: boolean
+  readonly areScriptsAllowed: boolean
+}
 
 /** One request for a key, read and checked. */
 export interface Ask {
   readonly request: Request
   readonly response: Response
   readonly uri: ShoalUri
+  readonly viewer: Viewer
   /** Overrides the name that the key and the path give. */
   readonly fileName: string | undefined
   readonly isDownload: boolean
@@ -77,10 +87,28 @@ export function letGo(outcome: FetchOutcome): void {
       .catch(() => {})
 }
 
+/** The version that a browser holds where it was sent `version` written anew. */
+export function rewrittenVersion(ask: Ask, version: Version): Version {
+  const scripts = ask.viewer.areScriptsAllowed ? 's' : ''
+  const tag = `${version.tag.slice(0, -1)}.r${REWRITER_VERSION}${scripts}"`
+  // a reader takes a permission back, and a later gateway may leave out more
+  const varying = { ETag: tag, 'Cache-Control': 'no-cache', Vary: 'Accept, Sec-Fetch-Dest' }
+  return { tag, headers: { ...version.headers, ...varying } }
+}
+
+/** True where the file that was found is sent written anew, which has no ranges. */
+export function isRewritten(ask: Ask, outcome: FetchOutcome): boolean {
+  return outcome.type === 'found' && rewriteOf(ask, servingFor(ask, outcome)) !== undefined
+}
+
 /** A file, or the part of it that was asked for. */
 export async function sendFile(ask: Ask, found: Found): Promise<void> {
   const { request, response } = ask
   const { size, range } = found
+  if (isRewritten(ask, found)) {
+    await sendRewritten(ask, found)
+    return
+  }
   const status = range === undefined ? 200 : 206
   const length = range === undefined ? size : range.last - range.first + 1
   const headers = { ...fileHeaders(ask, found), 'Content-Length': length }
@@ -91,6 +119,25 @@ export async function sendFile(ask: Ask, found: Found): Promise<void> {
   response.writeHead(status, headers)
   response.end()
   letGo(found)
+}
+
+/** A page for a browser: its length is known at its end only. */
+async function sendRewritten(ask: Ask, found: Found): Promise<void> {
+  const { request, response } = ask
+  const headers = { ...rewrittenHeaders(ask, found), ...unknownLength(request) }
+  if (request.method === 'HEAD') {
+    response.writeHead(200, headers)
+    response.end()
+    letGo(found)
+    return
+  }
+  const page = rewriteContent({
+    syntax: rewriteOf(ask, servingFor(ask, found)) ?? 'html',
+    areScriptsAllowed: ask.viewer.areScriptsAllowed,
+    contentType: found.contentType ?? '',
+    bytes: found.stream,
+  })
+  await sendText(response, headers, page)
 }
 
 /** The generated listing; programs that ask for JSON get that. */
@@ -139,17 +186,42 @@ function listingVersion(ask: Ask, { identity }: Folder): Version {
   return { tag, headers }
 }
 
+function servingFor(ask: Ask, found: Found): Serving {
+  return servingOf(servedType(found.contentType, nameFor(ask, found)))
+}
+
+function nameFor(ask: Ask, found: Found): string | undefined {
+  return ask.fileName ?? found.name
+}
+
+function rewriteOf(ask: Ask, { rewrite }: Serving): Serving['rewrite'] {
+  return ask.viewer.isBrowser && !ask.isDownload ? rewrite : undefined
+}
+
 function fileHeaders(ask: Ask, found: Found): OutgoingHttpHeaders {
   const { size, range } = found
-  const name = ask.fileName ?? found.name
-  const type = servedType(found.contentType, name)
+  const serving = servingFor(ask, found)
+  const isSaved = ask.isDownload || serving.disposition === 'attachment'
   return {
-    'Content-Type': type,
-    'Content-Disposition': disposition(name, ask.isDownload),
-    'Content-Security-Policy': contentPolicy(type),
+    'Content-Type': serving.contentType,
+    'Content-Disposition': disposition(nameFor(ask, found), isSaved),
+    'Content-Security-Policy': serving.policy,
     'Accept-Ranges': 'bytes',
     ...versionOf(ask, found)?.headers,
     ...(range && { 'Content-Range': contentRange(range, size) }),
+  }
+}
+
+function rewrittenHeaders(ask: Ask, found: Found): OutgoingHttpHeaders {
+  const { rewrite, policy } = servingFor(ask, found)
+  const version = versionOf(ask, found)
+  const { areScriptsAllowed } = ask.viewer
+  return {
+    'Content-Type': rewrittenType(rewrite ?? 'html'),
+    'Content-Disposition': disposition(nameFor(ask, found), false),
+    'Content-Security-Policy': areScriptsAllowed ? SCRIPT_POLICY : policy,
+    ...(areScriptsAllowed && { 'Connection-Allowlist': SEAL }),
+    ...(version && rewrittenVersion(ask, version).headers),
   }
 }
 
