@@ -12,7 +12,7 @@ import { ShoalError } from '../../src/errors.ts'
 import type { Gateway } from '../../src/gateway/server.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
-import { args, executablePath, skip } from '../helpers/chromium.ts'
+import { args, executablePath, pathInSite, skip } from '../helpers/chromium.ts'
 import type { FakeNode } from '../helpers/fake-node.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 
@@ -80,7 +80,7 @@ describe('the start page in a browser', { skip }, () => {
       .fill(`http://localhost:8888/freenet:${uri}`)
     await page.getByRole('button', { name: 'Open' }).click()
     await page.getByRole('heading', { name: 'Found' }).waitFor()
-    assert.equal(page.url(), `${gateway.url}${uri}`)
+    assert.equal(pathInSite(page.url()), `/${uri}`)
   })
 
   test('a pasted key opens without scripts, too', async (t) => {
@@ -184,7 +184,7 @@ describe('the start page in a browser', { skip }, () => {
     ])
     await opened.getByRole('link', { name: 'go on' }).click()
     await opened.getByText('the text').waitFor()
-    assert.equal(opened.url(), `${address}/b/%C3%BC.txt`)
+    assert.equal(pathInSite(opened.url()), `${pathname}/b/%C3%BC.txt`)
   })
 
   test('a dropped folder is inserted as one, with the folders in it that are empty', async () => {
@@ -308,7 +308,7 @@ describe('the start page in a browser', { skip }, () => {
       .catch(() => 'no script at all')
     assert.ok(['refused', 'no script at all', 403].includes(asked as string), String(asked))
     assert.equal(await page.title(), 'calm')
-    assert.equal(page.url(), `${gateway.url}${uri}`)
+    assert.equal(pathInSite(page.url()), `/${uri}`)
     assert.deepEqual([node.calls.status, node.calls.insert.length], [0, 0])
   })
 

@@ -15,7 +15,7 @@ const SANDBOX =
   "sandbox; default-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 const MEDIA = "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'"
 const OWN =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self' http://*.localhost:*; base-uri 'none'; frame-ancestors 'none'"
 
 function gateway(host?: string) {
   const node = createFakeNode()

@@ -18,3 +18,9 @@ export const args = [
   '--disable-component-update',
   '--disable-sync',
 ]
+
+/** The path of an address in the origin of a site; the address itself where it is none. */
+export function pathInSite(url: string): string {
+  const { hostname, pathname } = new URL(url)
+  return /^[a-z2-7]{52}\.localhost$/.test(hostname) ? pathname : url
+}
