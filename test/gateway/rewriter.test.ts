@@ -66,8 +66,36 @@ test('whatever markup is given, what is written reads the same in every context'
       const written = rewrite(given, syntax)
       assert.match(written, PLAIN)
       assert.equal(rewriteCut(given, syntax), written)
+      // what was checked is what is written: nothing that is left out on the way makes something else of it
+      assert.equal(rewrite(written), rewrite(rewrite(written)))
     }),
     { numRuns: 2000 },
+  )
+})
+
+const ENTITIES: { readonly [name: string]: string } = {
+  '&amp;': '&',
+  '&lt;': '<',
+  '&gt;': '>',
+  '&quot;': '"',
+}
+const LINK_PIECES = ['h', 'ttp', 'http', ':', '/', '//', '\\', '.', '..', '@', '?', '#', ' ', '\t', '\n', '\r', '\f', '\v', '\0', '\x01', '\x7f', '\u00a0', '\u2028', '\ufeff', '&#1;', '&Tab;', '&colon;', '&sol;', 'javascript:', 'data:', 'blob:', 'freenet:', 'evil.example', ',', '%2f', '\ud800'] // prettier-ignore
+
+test('whatever a link looks like, a browser finds it inside', () => {
+  const link = fc
+    .array(fc.constantFrom(...LINK_PIECES), { maxLength: 8 })
+    .map((list) => list.join(''))
+  const base = 'http://site.localhost/KSK@a/b/c.html'
+  fc.assert(
+    fc.property(link, (given) => {
+      const quoted = given.replaceAll('"', '')
+      const written = rewrite(`<a href="${quoted}"><iframe src="${quoted}"></iframe><i>`)
+      for (const [, value = ''] of written.matchAll(/(?:href|src)="([^"]*)"/g)) {
+        const url = value.replace(/&(?:amp|lt|gt|quot);/g, (name) => ENTITIES[name] ?? name)
+        assert.equal(new URL(url, base).origin, 'http://site.localhost', JSON.stringify(url))
+      }
+    }),
+    { numRuns: 20_000 },
   )
 })
 

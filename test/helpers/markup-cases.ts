@@ -73,6 +73,11 @@ export const HTML: readonly (readonly [string, string, string])[] = [
     '<a href="/outside?to=http%3A%2F%2Fevil"><img>',
   ],
   [
+    'control characters hide no scheme',
+    '<img src="/&#1;/evil"><img src="h\x02ttp://evil"><img srcset="/\x03/evil 1x"><img src="&#x7f;//a">',
+    '<img><img><img><img src="\x7f//a">',
+  ],
+  [
     'entities hide no scheme',
     '<img src="http&colon;&sol;&sol;evil"><img src="&#104ttp://evil">',
     '<img><img>',
@@ -239,6 +244,11 @@ export const HTML: readonly (readonly [string, string, string])[] = [
     'links are not animated',
     `<svg><animate attributeName="href" to="${EVIL}"/><set attributeName=xlink:href to="#a"></set><animate attributeName=x to=1 /></svg>`,
     '<svg><animate attributename="x" to="1"></animate></svg>',
+  ],
+  [
+    'control characters hide no animation and no paint',
+    '<svg><set attributeName="hr&#1;ef" to=a /><g fill="u\x01rl(//e)"/><g style="a\x0cb"/></svg>',
+    '<svg><g></g><g style="a b"></g></svg>',
   ],
   [
     'nothing is animated to what lies outside',

@@ -15,7 +15,7 @@ export type Syntax = 'html' | 'xhtml' | 'svg'
 export interface Attribute {
   /** As written. */
   readonly name: string
-  /** With its entities decoded. */
+  /** With its entities decoded, and without the control characters that are never written. */
   readonly value: string
 }
 
@@ -37,6 +37,9 @@ const MAX_VALUE_CHARACTERS = 1 << 20
 /** Attributes of one tag; further ones are left out. */
 const MAX_ATTRIBUTES = 256
 const MAX_NAME_CHARACTERS = 128
+
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f]/g
 
 /** Reads markup piece by piece; every call of the handler happens inside `write` or `end`. */
 export class MarkupReader {
@@ -144,7 +147,7 @@ export class MarkupReader {
       name.length <= MAX_NAME_CHARACTERS &&
       this.#attributes.length < MAX_ATTRIBUTES &&
       !this.#attributes.some((other) => isSameName(other.name, name))
-    if (isWanted) this.#attributes.push({ name, value: this.#value })
+    if (isWanted) this.#attributes.push({ name, value: cleaned(this.#value) })
   }
 
   /** What is asked for once, in order; empty where it is too long or began before the window. */
@@ -158,4 +161,9 @@ export class MarkupReader {
 
 function isSameName(one: string, other: string): boolean {
   return one.length === other.length && one.toLowerCase() === other.toLowerCase()
+}
+
+/** Now, so that what the rules look at is what is written. */
+function cleaned(value: string): string {
+  return value.replace(CONTROL, (character) => (character === '\f' ? ' ' : ''))
 }
