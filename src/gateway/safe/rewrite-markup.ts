@@ -268,6 +268,8 @@ export class MarkupRewriter implements MarkupHandler {
 }
 
 function escaped(text: string): string {
+  const known = text.length === 1 ? ESCAPES[text] : undefined
+  if (known !== undefined) return known // a page of nothing but `<` comes in such texts
   return SPECIAL.test(text) ? text.replace(SPECIALS, (character) => ESCAPES[character] ?? '') : text
 }
 
