@@ -2,20 +2,19 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
-import type { Browser } from 'playwright-core'
-import { chromium } from 'playwright-core'
+import type { BrowserContext } from 'playwright-core'
 
 import { startCanary } from '../helpers/canary.ts'
-import { args, executablePath, skip } from '../helpers/chromium.ts'
+import { skip } from '../helpers/chromium.ts'
 import { MARKUP_TRICKS, SCRIPT_TRICKS } from '../helpers/hostile-tricks.ts'
-import { HostileGateway, visit } from '../helpers/hostile-visits.ts'
+import { HostileGateway, launchWithProfile, visit } from '../helpers/hostile-visits.ts'
 
 describe('a page without permission to run scripts', { skip }, () => {
-  let browser: Browser
+  let browser: BrowserContext
   let gateway: HostileGateway
 
   before(async () => {
-    browser = await chromium.launch({ executablePath, args })
+    browser = await launchWithProfile()
     gateway = new HostileGateway(browser)
     await gateway.start()
   })

@@ -6,19 +6,18 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
-import type { Browser } from 'playwright-core'
-import { chromium } from 'playwright-core'
+import type { BrowserContext } from 'playwright-core'
 
 import { startCanary } from '../helpers/canary.ts'
-import { args, executablePath, skip } from '../helpers/chromium.ts'
+import { skip } from '../helpers/chromium.ts'
 import { MARKUP_TRICKS, SCRIPT_TRICKS } from '../helpers/hostile-tricks.ts'
-import { silentOnes } from '../helpers/hostile-visits.ts'
+import { launchWithProfile, silentOnes } from '../helpers/hostile-visits.ts'
 
 describe('a hostile page from a plain server', { skip }, () => {
-  let browser: Browser
+  let browser: BrowserContext
 
   before(async () => {
-    browser = await chromium.launch({ executablePath, args })
+    browser = await launchWithProfile()
   })
   after(async () => {
     await browser.close()

@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
-import type { Browser, Page } from 'playwright-core'
-import { chromium } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 
 import { startCanary } from '../helpers/canary.ts'
-import { args, executablePath, skip } from '../helpers/chromium.ts'
+import { skip } from '../helpers/chromium.ts'
 import { MARKUP_TRICKS, SCRIPT_TRICKS } from '../helpers/hostile-tricks.ts'
-import { HostileGateway, visit } from '../helpers/hostile-visits.ts'
+import { HostileGateway, launchWithProfile, visit } from '../helpers/hostile-visits.ts'
 
 const RUNS = '<title>calm</title><script>document.title = "script ran"</script>'
 /** Tells by its title what came of every address in its fragment. */
@@ -34,11 +33,11 @@ addEventListener('load', main)
 </script>`
 
 describe('a page with permission to run scripts', { skip }, () => {
-  let browser: Browser
+  let browser: BrowserContext
   let gateway: HostileGateway
 
   before(async () => {
-    browser = await chromium.launch({ executablePath, args })
+    browser = await launchWithProfile()
     gateway = new HostileGateway(browser)
     await gateway.start()
   })

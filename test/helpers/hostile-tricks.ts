@@ -13,7 +13,7 @@ export interface Trick {
   readonly page: (url: string, host: string) => string
   /** Browsers keep these to themselves here even where nothing is in their way. */
   readonly isSilent?: true
-  /** Browsers do this for the page that is looked at only. */
+  /** Visited by itself: it asks for nothing that has a path, or only while somebody looks at it. */
   readonly isAlone?: true
 }
 
@@ -81,7 +81,7 @@ export const MARKUP_TRICKS: readonly Trick[] = [
   html('preload', (url) => `<link rel=preload as=image href="${url}">`),
   html('preloadset', (url) => `<link rel=preload as=image imagesrcset="${url}">`),
   html('modulepreload', (url) => `<link rel=modulepreload href="${url}">`),
-  html('preconnect', (url) => `<link rel=preconnect href="${url}">`, true),
+  alone(html('preconnect', (url) => `<link rel=preconnect href="${url}">`)),
   html('dnsprefetch', (url) => `<link rel=dns-prefetch href="${url}">`, true),
   html('prerender', (url) => `<link rel=prerender href="${url}">`, true),
   html('refresh', (url) => `<meta http-equiv=refresh content="0;url=${url}">`),
@@ -196,7 +196,7 @@ export const SCRIPT_TRICKS: readonly Trick[] = [
       `const m=document.createElement('meta');m.httpEquiv='refresh';m.content='0;url=${url}';document.head.append(m)`,
   ),
   script('written', (url) => `document.write('<meta http-equiv=refresh content="0;url=${url}">')`),
-  script('hintpreconnect', (url) => hint('preconnect', url), true),
+  alone(script('hintpreconnect', (url) => hint('preconnect', url))),
   script('hintdns', (url) => hint('dns-prefetch', url), true),
   script('hintprefetch', (url) => hint('prefetch', url)),
   script('hintpreload', (url) => `${hint('preload', url)};l.as='fetch'`, true),
@@ -222,10 +222,12 @@ export const SCRIPT_TRICKS: readonly Trick[] = [
       `const f=document.createElement('form');f.action='${url}';document.body.append(f);f.submit()`,
   ),
   script('top', (url) => `top.location='${url}'`),
-  script(
-    'peer',
-    (_, host) =>
-      `const c=new RTCPeerConnection({iceServers:[{urls:'stun:${host}'},{urls:'turn:${host}?transport=tcp',username:'a',credential:'b'}]});c.createDataChannel('x');c.createOffer().then((o)=>c.setLocalDescription(o))`,
+  alone(
+    script(
+      'peer',
+      (_, host) =>
+        `const c=new RTCPeerConnection({iceServers:[{urls:'stun:${host}'},{urls:'turn:${host}?transport=tcp',username:'a',credential:'b'}]});c.createDataChannel('x');c.createOffer().then((o)=>c.setLocalDescription(o))`,
+    ),
   ),
   script(
     'frameblank',

@@ -7,7 +7,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import type { Browser, BrowserContext } from 'playwright-core'
+import type { BrowserContext } from 'playwright-core'
+import { chromium } from 'playwright-core'
 
 import type { ScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
 import { createScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
@@ -15,6 +16,7 @@ import type { Gateway } from '../../src/gateway/server.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import type { Canary } from './canary.ts'
+import { args, executablePath } from './chromium.ts'
 import type { FakeNode } from './fake-node.ts'
 import { createFakeNode } from './fake-node.ts'
 import type { Trick } from './hostile-tricks.ts'
@@ -32,6 +34,11 @@ const SETTLED_MS = 1000
 const MAX_WAIT_MS = 15_000
 const POLL_MS = 100
 
+/** With a profile, as people have one: without it Chromium does not follow hints to connect ahead. */
+export async function launchWithProfile(): Promise<BrowserContext> {
+  return await chromium.launchPersistentContext('', { executablePath, args })
+}
+
 function pathOf({ name, extension }: Trick): string {
   return `${name}.${extension}`
 }
@@ -42,13 +49,13 @@ function sourceOf({ name, page }: Trick, canary: Canary): string {
 
 /** Opens the page of every trick, some at a time, and gives each the time to do its worst. */
 export async function visit(
-  browser: Browser,
+  context: BrowserContext,
   site: string,
   tricks: readonly Trick[],
 ): Promise<void> {
   for (const some of groupsOf(tricks)) {
     const urls = some.map((trick) => `${site}${pathOf(trick)}`)
-    await visitTogether(browser, urls, () => delay(SETTLED_MS))
+    await visitTogether(context, urls, () => delay(SETTLED_MS))
   }
 }
 
@@ -62,14 +69,15 @@ function groupsOf(tricks: readonly Trick[]): readonly (readonly Trick[])[] {
 }
 
 async function visitTogether(
-  browser: Browser,
+  context: BrowserContext,
   urls: readonly string[],
   settle: () => Promise<void>,
 ): Promise<void> {
-  const context = await browser.newContext()
   await Promise.all(urls.map((url) => open(context, url)))
   await settle()
-  await context.close()
+  const [first, ...others] = context.pages() // the browser ends with its last page
+  await first?.goto('about:blank')
+  await Promise.all(others.map((page) => page.close()))
 }
 
 async function open(context: BrowserContext, url: string): Promise<void> {
@@ -80,7 +88,7 @@ async function open(context: BrowserContext, url: string): Promise<void> {
 
 /** The names of the tricks that the canary should have heard of, and did not, without any defence. */
 export async function silentOnes(
-  browser: Browser,
+  context: BrowserContext,
   tricks: readonly Trick[],
   canary: Canary,
 ): Promise<string[]> {
@@ -97,9 +105,12 @@ export async function silentOnes(
   const silent: string[] = []
   const loud = tricks.filter(({ isSilent }) => isSilent !== true)
   for (const some of groupsOf(loud)) {
-    const unheard = () => some.map(({ name }) => name).filter((name) => !isHeard(canary, name))
+    const heardBefore = canary.heard.length
+    const isHeard = ({ name, isAlone }: Trick) =>
+      isAlone ? canary.heard.length > heardBefore : isAskedFor(canary, name)
+    const unheard = () => some.filter((trick) => !isHeard(trick)).map(({ name }) => name)
     const urls = some.map((trick) => `http://127.0.0.1:${port}/${pathOf(trick)}`)
-    await visitTogether(browser, urls, async () => {
+    await visitTogether(context, urls, async () => {
       for (let waitedMs = 0; waitedMs < MAX_WAIT_MS && unheard().length > 0; waitedMs += POLL_MS) {
         await delay(POLL_MS)
       }
@@ -111,24 +122,19 @@ export async function silentOnes(
   return silent
 }
 
-function isHeard({ heard }: Canary, name: string): boolean {
-  // what it sends has no path
-  if (name === 'peer') return heard.includes('datagram')
-  return heard.some(
-    (line) =>
-      line.includes(`/${name} `) || line.includes(`/${name}/`) || line.includes(`/${name}?`),
-  )
+function isAskedFor({ heard }: Canary, name: string): boolean {
+  return heard.some((line) => [' ', '/', '?'].some((end) => line.includes(`/${name}${end}`)))
 }
 
 /** A gateway in front of a node that has what it is given. */
 export class HostileGateway {
   readonly node: FakeNode = createFakeNode()
   readonly permissions: ScriptPermissions = createScriptPermissions()
-  readonly #browser: Browser
+  readonly #context: BrowserContext
   #gateway: Gateway | undefined
 
-  constructor(browser: Browser) {
-    this.#browser = browser
+  constructor(context: BrowserContext) {
+    this.#context = context
   }
 
   async start(): Promise<void> {
@@ -148,7 +154,7 @@ export class HostileGateway {
   /** Publishes a site; returns its address in its own origin, with the slash. */
   async publish(document: string, files: Readonly<Record<string, string>>): Promise<string> {
     const uri = this.node.addEdition(document, { 'index.html': 'front', ...files })
-    const page = await this.#browser.newPage()
+    const page = await this.#context.newPage()
     await page.goto(`${this.url}${uri}/`)
     const url = page.url()
     await page.close()
