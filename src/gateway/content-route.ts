@@ -17,7 +17,7 @@ import { contentRange, holdsTag, parseRange, rangeStillApplies } from './range.t
 import { pathOf, sendRedirect, withSlash } from './redirect.ts'
 import { isKeyAttempt } from './safe/key-path.ts'
 import type { Sites } from './safe/sites.ts'
-import { isBrowser } from './safe/sites.ts'
+import { isBrowser, isFrame } from './safe/sites.ts'
 import type { Ask, Version, Viewer } from './send-content.ts'
 import {
   isRewritten,
@@ -55,6 +55,7 @@ export function createContentRoute(node: Node, sites: Sites): RequestHandler {
     const viewer = {
       isBrowser: isBrowser(request),
       areScriptsAllowed: sites.areScriptsAllowed(request),
+      isFrame: isFrame(request),
     }
     const ask = readAsk(request, response, uri, viewer)
     const target = needsOtherSpelling(uri, path)

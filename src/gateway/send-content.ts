@@ -6,6 +6,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 
 import type { Request, Response } from 'express'
 
+import { ShoalError } from '../errors.ts'
 import type { ShoalUri } from '../keys/uri.ts'
 import type { FetchOptions, FetchOutcome, FolderEntry } from '../node.ts'
 import { LISTING_POLICY, LISTING_VERSION, listingJson, listingPage } from './listing.ts'
@@ -25,6 +26,8 @@ export interface Viewer {
   /** Markup must not reach it as it came. */
   readonly isBrowser: boolean
   readonly areScriptsAllowed: boolean
+  /** It shows the answer inside of a page, without a click: nothing must be saved there. */
+  readonly isFrame: boolean
 }
 
 /** One request for a key, read and checked. */
@@ -105,6 +108,10 @@ export function isRewritten(ask: Ask, outcome: FetchOutcome): boolean {
 export async function sendFile(ask: Ask, found: Found): Promise<void> {
   const { request, response } = ask
   const { size, range } = found
+  if (ask.viewer.isFrame && mustBeSaved(ask, found)) {
+    letGo(found)
+    throw new ShoalError('E_ACCESS', 'A page may not save a file without a click.')
+  }
   if (isRewritten(ask, found)) {
     await sendRewritten(ask, found)
     return
@@ -194,6 +201,10 @@ function nameFor(ask: Ask, found: Found): string | undefined {
   return ask.fileName ?? found.name
 }
 
+function mustBeSaved(ask: Ask, found: Found): boolean {
+  return ask.isDownload || servingFor(ask, found).disposition === 'attachment'
+}
+
 function rewriteOf(ask: Ask, { rewrite }: Serving): Serving['rewrite'] {
   return ask.viewer.isBrowser && !ask.isDownload ? rewrite : undefined
 }
@@ -201,10 +212,9 @@ function rewriteOf(ask: Ask, { rewrite }: Serving): Serving['rewrite'] {
 function fileHeaders(ask: Ask, found: Found): OutgoingHttpHeaders {
   const { size, range } = found
   const serving = servingFor(ask, found)
-  const isSaved = ask.isDownload || serving.disposition === 'attachment'
   return {
     'Content-Type': serving.contentType,
-    'Content-Disposition': disposition(nameFor(ask, found), isSaved),
+    'Content-Disposition': disposition(nameFor(ask, found), mustBeSaved(ask, found)),
     'Content-Security-Policy': serving.policy,
     'Accept-Ranges': 'bytes',
     ...versionOf(ask, found)?.headers,

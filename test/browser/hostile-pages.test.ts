@@ -51,7 +51,7 @@ describe('a page without permission to run scripts', { skip }, () => {
     assert.deepEqual(canary.heard, [])
   })
 
-  test('shows its own pictures, styles and fonts, and those of other sites', async (t) => {
+  test('shows its own pictures and styles, and those of other sites', async (t) => {
     const green = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>'
     const other = gateway.node.addEdition('other', { 'green.svg': green })
     const site = await gateway.publish('shows', {
@@ -71,5 +71,24 @@ describe('a page without permission to run scripts', { skip }, () => {
     await page.click('a')
     await page.waitForURL(/other/)
     assert.notEqual(new URL(page.url()).hostname, new URL(site).hostname)
+  })
+
+  test('saves a file at a click, and not by itself', async (t) => {
+    const site = await gateway.publish('saves', {
+      'a.zip': 'zipped',
+      'a.html': '<iframe src="a.zip"></iframe><a href="a.zip">save</a>',
+    })
+    const page = await browser.newPage()
+    t.after(() => page.close())
+    const saved: string[] = []
+    page.on('download', (download) => {
+      saved.push(download.suggestedFilename())
+    })
+    await page.goto(`${site}a.html`)
+    await page.waitForTimeout(500)
+    assert.deepEqual(saved, [])
+    const download = page.waitForEvent('download')
+    await page.click('a')
+    assert.equal((await download).suggestedFilename(), 'a.zip')
   })
 })

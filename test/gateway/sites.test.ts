@@ -49,7 +49,7 @@ for (const kind of KINDS) {
     assert.equal(front.status, 200)
     assert.equal(front.text, '<h1>front</h1>')
     assert.equal(front.headers['content-type'], 'text/html; charset=utf-8')
-    assert.match(front.headers['content-security-policy'] ?? '', /^sandbox;/)
+    assert.match(front.headers['content-security-policy'] ?? '', /^sandbox allow-downloads;/)
     assert.equal(front.headers['cache-control'], CACHE[kind])
     assert.match(front.headers['content-disposition'] ?? '', /"index\.html"/)
     const film = await agent.get(`${root}/film.webm`)

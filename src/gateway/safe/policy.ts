@@ -20,9 +20,12 @@ export interface Serving {
 const INERT_POLICY =
   "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'"
 
-/** No script, no form, an origin of its own; images and styles of the gateway and of the page. */
+/**
+ * No script, no form, an origin of its own; images and styles of the gateway and of the page. A click on a
+ * link may save a file.
+ */
 const SANDBOX_POLICY = [
-  "sandbox; default-src 'self' data: blob:",
+  "sandbox allow-downloads; default-src 'self' data: blob:",
   "style-src 'self' 'unsafe-inline'",
   "form-action 'none'",
   "base-uri 'none'",
@@ -54,21 +57,10 @@ const REWRITTEN: ReadonlyMap<string, Syntax> = new Map([
   ['application/vnd.wap.xhtml+xml', 'xhtml'],
   ['image/svg+xml', 'svg'],
 ])
-/** Documents of formats that have programs, frames or links of their own. */
-const SAVED = new Set([
-  'application/pdf',
-  'application/x-pdf',
-  'application/x-mimearchive',
-  'application/x-shockwave-flash',
-  'application/x-xpinstall',
-  'application/java-archive',
-  'text/pdf',
-  'text/rtf',
-])
-/** Lists of parts, each of a type of its own. */
-const SAVED_KINDS = /^(?:multipart|message|model|x-[a-z]+)\//
-/** Text that is what it says: browsers do with these only what a page asks for. */
-const TEXTS = new Set(['text/plain', 'text/css', 'text/javascript', 'text/vtt', 'text/csv'])
+/** Browsers do with these only what a page asks for, and show them as text. */
+const TEXT = /^(?:text\/.*|application\/(?:.*\+)?json|application\/(?:java|ecma)script)$/
+/** What a plug-in would take for something else. */
+const NO_TEXT = new Set(['text/pdf', 'text/rtf'])
 const MARKUP =
   /^(?:text\/(?:xml|xsl|x-component|x-server-parsed-html)|application\/(?:xml|xslt|xsl|xml-dtd)|.*\+xml)/
 
@@ -83,11 +75,10 @@ export function servingOf(contentType: string): Serving {
     rewrite,
   } as const
   if (isInert(contentType)) return { ...serving, policy: INERT_POLICY }
-  if (rewrite !== undefined || TEXTS.has(essence)) return serving
+  if (rewrite !== undefined) return serving
   if (MARKUP.test(essence)) return { ...serving, contentType: 'text/plain; charset=utf-8' }
-  if (SAVED.has(essence) || SAVED_KINDS.test(essence))
-    return { ...serving, disposition: 'attachment' }
-  return serving
+  if (TEXT.test(essence) && !NO_TEXT.has(essence)) return serving
+  return { ...serving, disposition: 'attachment' }
 }
 
 /** What the rewritten page is. */

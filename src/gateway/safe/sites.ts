@@ -23,6 +23,7 @@ import { labelOfHost, siteLabel } from './site-label.ts'
 
 /** What a page may show of another site: what a browser takes for these it does not run or read. */
 const SHOWN = new Set(['image', 'audio', 'video', 'font', 'style', 'track'])
+const FRAMES = new Set(['iframe', 'frame', 'object', 'embed', 'fencedframe'])
 const CHROMIUM = /"Chromium";\s*v="(\d{1,4})"/
 /** The first version in which the seal around scripts was tried and holds. */
 const SEALING_CHROMIUM = 156
@@ -136,6 +137,11 @@ export class Sites {
 export function isBrowser(request: Request): boolean {
   const { 'sec-fetch-dest': destination, accept = '' } = request.headers
   return destination !== undefined || accept.includes('text/html')
+}
+
+/** True where the answer is shown inside of a page. */
+export function isFrame(request: Request): boolean {
+  return FRAMES.has(request.headers['sec-fetch-dest'] ?? '')
 }
 
 /** Browsers say so; programs, and browsers that do not know such names, stay where they are. */
