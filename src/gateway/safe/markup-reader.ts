@@ -64,6 +64,7 @@ export class MarkupReader {
     )
   }
 
+  /** The next piece, at most 64 KiB or so: of a token that is too long the beginning is forgotten. */
   write(text: string): void {
     const { length } = this.#window
     const isTooLong = length > 2 * MAX_TOKEN_CHARACTERS
@@ -73,6 +74,7 @@ export class MarkupReader {
     this.#tokenizer.write(text)
   }
 
+  /** Tells what is left; a tag that has not ended is none. */
   end(): void {
     this.#tokenizer.end()
   }
