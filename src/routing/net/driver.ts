@@ -119,7 +119,8 @@ export class Driver {
 
   /**
    * A block from the network (the own store is looked into first). Rejects with `signal.reason`.
-   * `homes`: where copies live, in the order to try.
+   * `homes`: where copies live, in the order to try. `isAbsentHere`: the caller has just looked into the
+   * own store.
    */
   async fetch(
     address: Address,
@@ -127,11 +128,14 @@ export class Driver {
       homes: readonly Home[]
       freshness?: Freshness
       trafficClass?: TrafficClass
+      isAbsentHere?: boolean
       signal?: AbortSignal
     },
   ): Promise<FetchResult> {
     const { homes, freshness = 0, trafficClass = 'realtime', signal } = options
-    const held = await this.#options.store.get(address, signal === undefined ? {} : { signal })
+    const held = options.isAbsentHere
+      ? undefined
+      : await this.#options.store.get(address, signal === undefined ? {} : { signal })
     if (held !== undefined && freshness === 0) return { type: 'found', block: held.block }
     const input = { type: 'fetch', address, homes, freshness, trafficClass } as const
     return this.#request(this.#fetches, input, signal)
