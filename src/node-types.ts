@@ -30,6 +30,29 @@ export type RequestedRange =
   | { readonly type: 'from-to'; readonly first: number; readonly last: number | undefined }
   | { readonly type: 'suffix'; readonly length: number }
 
+/** How long a fetch took until its first byte, ms, and whether the network had a part in that. */
+export interface FetchTiming {
+  /** The signed document; undefined for a CHK. */
+  readonly documentMs: number | undefined
+  /** Manifest, and folders on the way to the file. */
+  readonly manifestMs: number
+  /** From there to the first byte of the content. */
+  readonly firstMs: number
+  /** Every block of it was here already. */
+  readonly isLocal: boolean
+}
+
+/** Where a fetch stands. */
+export interface FetchProgress {
+  /** What is being sought: the signed document, the manifest and folders, the bytes. */
+  readonly stage: 'document' | 'manifest' | 'content'
+  readonly foundBlocks: number
+  /** Blocks asked for so far; a block that is asked for again counts again. */
+  readonly tries: number
+  /** Blocks asked for and not answered yet. */
+  readonly waitingBlocks: number
+}
+
 export type FetchOutcome =
   | {
       readonly type: 'found'
@@ -45,6 +68,7 @@ export type FetchOutcome =
       readonly identity: string
       /** The bytes of the range, in order. Errors: E_DECODE, E_TIMEOUT. Cancel it to stop fetching. */
       readonly stream: ReadableStream<Uint8Array>
+      readonly timing?: FetchTiming
     }
   | { readonly type: 'unsatisfiable-range'; readonly size: number }
   /** A folder without an `index.html`, named with its slash. */
@@ -61,6 +85,8 @@ export type FetchOutcome =
   | { readonly type: 'not-found' }
   | { readonly type: 'no-peers' }
   | { readonly type: 'timed-out' }
+  /** With `isLocalOnly`: a part of what comes before the first byte is not here. */
+  | { readonly type: 'not-local' }
 
 export interface FetchOptions {
   readonly range?: RequestedRange
@@ -68,9 +94,45 @@ export interface FetchOptions {
   readonly headOnly?: boolean
   /** A folder gives its entries even where it has an `index.html`. */
   readonly listing?: boolean
+  /** Nothing is asked of the network; the stream errors with E_NOT_FOUND at the first leaf that is not here. */
+  readonly isLocalOnly?: boolean
+  /** Called when something has changed, at most 4 times a second. */
+  readonly onprogress?: (progress: FetchProgress) => void
   /** Time until the first byte must be there, ms; default FIRST_BYTE_TIMEOUT_MS. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+}
+
+export type InspectOptions = Pick<FetchOptions, 'isLocalOnly' | 'timeoutMs' | 'signal'>
+
+export type InspectOutcome =
+  | {
+      readonly type: 'found'
+      readonly kind: 'file' | 'folder'
+      /** Bytes of the content; of a folder: of all files in it. */
+      readonly size: number
+      /** From the manifest; undefined where it names none, and for folders. */
+      readonly contentType: string | undefined
+      /** As `FetchOutcome` names it. */
+      readonly name: string | undefined
+      /** The tree that the bytes lie in, which other files may share; undefined: they came with the manifest. */
+      readonly tree: { readonly level: number; readonly blocks: number } | undefined
+      /** `urn:eris:…` of the bytes, where they have a tree for themselves. */
+      readonly urn: string | undefined
+      readonly local: LocalShare
+    }
+  | Extract<
+      FetchOutcome,
+      { readonly type: 'no-such-path' | 'not-found' | 'no-peers' | 'timed-out' | 'not-local' }
+    >
+
+/** How much of some content this node holds. */
+export interface LocalShare {
+  /** Blocks of its bytes that are here, among the `of` that were looked for. */
+  readonly blocks: number
+  readonly of: number
+  /** `of` are some of the blocks only, evenly spread. */
+  readonly isSampled: boolean
 }
 
 export interface InsertOptions {
@@ -235,6 +297,11 @@ export interface Node {
    * Of a USK it takes the very edition; `latest` and negative ones are looked up first.
    */
   fetch(uri: ShoalUri, options?: FetchOptions): Promise<FetchOutcome>
+  /**
+   * What a key names, and how much of it is here: fetches what leads to the content and none of it. A
+   * folder is itself, not its `index.html`. Throws and rejects as `fetch`.
+   */
+  inspect(uri: ShoalUri, options?: InspectOptions): Promise<InspectOutcome>
   /**
    * Takes `content` to its end, holding at most a few blocks in memory, and resolves when the last
    * byte is safe in the outbox. On an error or abort everything it held is released. Throws

@@ -6,15 +6,15 @@
 import { ShoalError } from './errors.ts'
 import { loadIdentitySeed } from './identity.ts'
 import { homesOf } from './content/blocks.ts'
-import type { BlockResult, BlockSource } from './content/blocks.ts'
 import { insertFolder } from './content/folder-writer.ts'
 import { insertContent } from './content/insert.ts'
 import type { InsertContext } from './content/insert.ts'
 import { Keywords } from './content/keyword.ts'
 import { NameTable, requestOf } from './content/names.ts'
 import { Publications } from './content/publish.ts'
-import { ReadCache } from './content/read-cache.ts'
+import { inspectContent } from './content/inspect.ts'
 import { fetchContent } from './content/serve.ts'
+import type { ServeContext } from './content/serve.ts'
 import { Spreader } from './content/spread.ts'
 import { WatchList } from './content/watch.ts'
 import { WindowShares } from './content/window.ts'
@@ -23,9 +23,9 @@ import { createMemoryStore } from './datastore/memory-store.ts'
 import type { StorePair } from './datastore/store.ts'
 import { openKeyring, publisherKeysOf } from './keyring.ts'
 import type { Keyring } from './keyring.ts'
-import { supersedes } from './keys/block.ts'
 import { keyPairFromSeed, randomBytes } from './keys/primitives.ts'
 import type { ShoalUri, UskUri } from './keys/uri.ts'
+import { NodeBlocks } from './node-blocks.ts'
 import { networkLabel, NodeNetwork } from './node-network.ts'
 import type {
   FetchOptions,
@@ -36,6 +36,8 @@ import type {
   InsertOptions,
   InsertResult,
   InsertStatus,
+  InspectOptions,
+  InspectOutcome,
   LookUpOptions,
   LookUpOutcome,
   Node,
@@ -109,8 +111,7 @@ class RunningNode implements Node {
   readonly #network: NodeNetwork
   readonly #clock: Clock
   readonly #spreader: Spreader
-  readonly #readCache: ReadCache
-  readonly #source: BlockSource
+  readonly #blocks: NodeBlocks
   readonly #shares = new WindowShares()
   readonly #names: NameTable
   readonly #watches: WatchList
@@ -137,11 +138,8 @@ class RunningNode implements Node {
     })
     this.#network = network
     this.#clock = clock
-    this.#readCache = new ReadCache(resolved.readCacheBytes)
-    this.#source = {
-      getBlock: (address, options) => this.#getBlock(address, options),
-      getNewest: (address, options) => this.#getNewest(address, options),
-    }
+    const { readCacheBytes } = resolved
+    this.#blocks = new NodeBlocks({ store, driver: () => this.#driver, readCacheBytes })
     const keywords = new Keywords()
     this.keys = publisherKeysOf(keyring)
     this.#names = new NameTable({ clock, keywords })
@@ -155,7 +153,7 @@ class RunningNode implements Node {
         insertBlock,
         fetchNewest: (address, options) => this.#driver.fetchNewest(address, options),
       },
-      source: this.#source,
+      source: this.#blocks.source,
       names: this.#names,
       keywords,
       keyring,
@@ -189,12 +187,14 @@ class RunningNode implements Node {
   }
 
   fetch(uri: ShoalUri, options: FetchOptions = {}): Promise<FetchOutcome> {
-    return fetchContent(uri, options, {
-      source: this.#source,
-      clock: this.#clock,
-      shares: this.#shares,
-      signals: [this.#closing.signal, options.signal],
-      openDocument: (document, context) => this.#names.open(document, context),
+    return fetchContent(uri, options, this.#serveContext(options))
+  }
+
+  inspect(uri: ShoalUri, options: InspectOptions = {}): Promise<InspectOutcome> {
+    return inspectContent(uri, options, {
+      ...this.#serveContext(options),
+      getOwn: (address, signal) => this.#blocks.getOwn(address, signal),
+      hasOwn: (address, signal) => this.#blocks.hasOwn(address, signal),
     })
   }
 
@@ -242,7 +242,7 @@ class RunningNode implements Node {
     })
     const { publicKey, readKey, document } = uri
     const key = { publicKey, readKey, name: document }
-    const context = { source: this.#source, signal: abort.signal }
+    const context = { source: this.#blocks.source, signal: abort.signal }
     try {
       return await this.#names.lookUp(key, requestOf(uri, maxAgeMs), context)
     } catch (error) {
@@ -260,7 +260,7 @@ class RunningNode implements Node {
   ): AsyncGenerator<number, void> {
     const abort = linkAbort([this.#closing.signal, signal])
     try {
-      yield* this.#watches.watch(uri, { source: this.#source, signal: abort.signal })
+      yield* this.#watches.watch(uri, { source: this.#blocks.source, signal: abort.signal })
     } finally {
       abort.unlink()
     }
@@ -322,31 +322,13 @@ class RunningNode implements Node {
     return { ...this.#insertParts(), signals, peers: () => this.#driver.peers }
   }
 
-  /** Own readers look into their private memory, then the outbox, then the network. */
-  async #getBlock(
-    address: Parameters<BlockSource['getBlock']>[0],
-    { isTop, signal }: Parameters<BlockSource['getBlock']>[1],
-  ): ReturnType<BlockSource['getBlock']> {
-    const remembered = this.#readCache.get(address)
-    if (remembered !== undefined) return { type: 'found', block: remembered }
-    const own = await this.#store.outbox.get(address, { signal })
-    if (own !== undefined) return { type: 'found', block: own }
-    const result = await this.#driver.fetch(address, { homes: homesOf(isTop), signal })
-    if (result.type === 'found') this.#readCache.put(address, result.block)
-    return result
-  }
-
-  /** What the network has, or what waits in the outbox where that takes its place. */
-  async #getNewest(
-    address: Parameters<BlockSource['getNewest']>[0],
-    { homes, signal }: Parameters<BlockSource['getNewest']>[1],
-  ): Promise<BlockResult> {
-    const [own, result] = await Promise.all([
-      this.#store.outbox.get(address, { signal }),
-      this.#driver.fetchNewest(address, { homes, signal }),
-    ])
-    if (own === undefined) return result
-    const isNewer = result.type === 'found' && supersedes(result.block, own)
-    return isNewer ? result : { type: 'found', block: own }
+  #serveContext({ isLocalOnly, signal }: InspectOptions): ServeContext {
+    return {
+      source: isLocalOnly === true ? this.#blocks.ownSource : this.#blocks.source,
+      clock: this.#clock,
+      shares: this.#shares,
+      signals: [this.#closing.signal, signal],
+      openDocument: (document, context) => this.#names.open(document, context),
+    }
   }
 }

@@ -5,7 +5,8 @@
 import type { Address, Block, Home } from '../keys/block.ts'
 
 export type BlockResult =
-  | { readonly type: 'found'; readonly block: Block }
+  /** `isOwn`: nobody had to be asked for it. */
+  | { readonly type: 'found'; readonly block: Block; readonly isOwn?: boolean }
   | { readonly type: 'not-found' }
   | { readonly type: 'timed-out' }
   | { readonly type: 'no-peers' }
@@ -34,11 +35,17 @@ export function homesOf(isTop: boolean): readonly Home[] {
   return isTop ? ALL_HOMES : [0, 1]
 }
 
-/** Thrown inside content/ where a block that the content needs is not to be had. */
-export class MissingBlock extends Error {
-  readonly result: Exclude<BlockResult, { type: 'found' }>
+/** Why a block is not to be had; `not-local`: nobody may be asked, and it is not here. */
+export type Missing = Exclude<BlockResult, { type: 'found' }> | { readonly type: 'not-local' }
 
-  constructor(result: Exclude<BlockResult, { type: 'found' }>) {
+/**
+ * Thrown inside content/ where a block that the content needs is not to be had. A source that asks
+ * nobody throws it itself: asking it again gives nothing else.
+ */
+export class MissingBlock extends Error {
+  readonly result: Missing
+
+  constructor(result: Missing) {
     super(result.type)
     this.result = result
   }

@@ -32,6 +32,8 @@ export interface FetchContext {
   readonly signal: AbortSignal
   /** Shared by all readers of the node. */
   readonly shares: WindowShares
+  /** `source` asks nobody. */
+  readonly isLocalOnly?: boolean
 }
 
 /**

@@ -223,6 +223,11 @@ export class NameTable {
   async #editionOf(uri: UskUri, key: DocumentKey, context: NameContext): Promise<number> {
     const { edition } = uri
     if (edition !== 'latest' && edition >= 0) return edition
+    if (context.isLocalOnly === true) {
+      // a look-up is shared with others, who want the network asked
+      if (this.newest(key) < 0) throw new MissingBlock({ type: 'not-local' })
+      return this.newest(key)
+    }
     const request = requestOf(uri, NEWEST_FRESH_MS)
     const outcome = await this.lookUp(key, request, context)
     if (outcome.type !== 'found') throw new MissingBlock(outcome)

@@ -11,7 +11,7 @@ import { readBody } from './signed-document.ts'
 /** Editions absent in a row that end a search: what a publisher may have lost to others or to crashes. */
 export const PROBE_AHEAD = 5
 
-export type NameContext = Pick<FetchContext, 'source' | 'signal'>
+export type NameContext = Pick<FetchContext, 'source' | 'signal' | 'isLocalOnly'>
 export type LookUpFailure = Extract<BlockResult, { type: 'timed-out' | 'no-peers' }>
 
 export interface ProbeResult {

@@ -7,11 +7,13 @@ import { ShoalError } from '../errors.ts'
 import type { KskUri, ShoalUri, SskUri, UskUri } from '../keys/uri.ts'
 import type { FetchOptions, FetchOutcome, FolderEntry, RequestedRange } from '../node-types.ts'
 import { FIRST_BYTE_TIMEOUT_MS } from '../options.ts'
+import type { Clock } from '../runtime.ts'
 import { linkAbort } from '../signals.ts'
 import type { LinkedAbort } from '../signals.ts'
 import { MissingBlock } from './blocks.ts'
 import { openContent, readSpan } from './fetch.ts'
 import type { FetchContext, Span } from './fetch.ts'
+import { FetchMeter } from './fetch-meter.ts'
 import type { Manifest } from './manifest.ts'
 import { findPath, identityOf } from './site.ts'
 import type { PathResult } from './site.ts'
@@ -25,7 +27,7 @@ export type ServeContext = Omit<FetchContext, 'signal'> & {
   readonly openDocument: (uri: SskUri | UskUri | KskUri, context: FetchContext) => Promise<Manifest>
 }
 
-type BeginContext = FetchContext & { readonly stop: LinkedAbort }
+type BeginContext = FetchContext & { readonly stop: LinkedAbort; readonly meter: FetchMeter }
 
 /** @throws ShoalError E_DECODE; rejects with the reason of the first of `signals` to abort. */
 export async function fetchContent(
@@ -33,27 +35,56 @@ export async function fetchContent(
   options: ServeOptions,
   context: ServeContext,
 ): Promise<ServeOutcome> {
-  const stop = linkAbort(context.signals)
-  const timeoutMs = options.timeoutMs ?? FIRST_BYTE_TIMEOUT_MS
-  const stopTimer = context.clock.after(timeoutMs, () => {
-    stop.abort(new MissingBlock({ type: 'timed-out' }))
+  const meter = new FetchMeter(context.source, {
+    clock: context.clock,
+    stage: uri.type === 'chk' ? 'manifest' : 'document',
+    onprogress: options.onprogress,
   })
+  const stop = endingMeter(linkAbort(context.signals), meter)
   try {
-    stop.signal.throwIfAborted()
-    const within = { ...context, signal: stop.signal, stop }
-    const manifest = await (uri.type === 'chk'
-      ? openContent(uri, within)
-      : context.openDocument(uri, within))
-    const isListing = options.listing === true
-    const found = await findPath(manifest, uri.path, { ...within, isListing })
-    return await begin(found, { ...options, uri }, within)
+    return await beforeTimeout(options.timeoutMs, { ...context, stop }, async () => {
+      const { source } = meter
+      const isLocalOnly = options.isLocalOnly === true
+      const within = { ...context, source, signal: stop.signal, stop, meter, isLocalOnly }
+      const found = await openPath(uri, options, within)
+      meter.enter('content')
+      return await begin(found, { ...options, uri }, within)
+    })
   } catch (error) {
     end(stop, error)
     if (error instanceof MissingBlock) return error.result
     throw error
+  }
+}
+
+/** Runs `work`, and aborts `stop` with a MissingBlock where it takes longer than `timeoutMs`. */
+export async function beforeTimeout<T>(
+  timeoutMs: number = FIRST_BYTE_TIMEOUT_MS,
+  { clock, stop }: { readonly clock: Clock; readonly stop: LinkedAbort },
+  work: () => Promise<T>,
+): Promise<T> {
+  const stopTimer = clock.after(timeoutMs, () => {
+    stop.abort(new MissingBlock({ type: 'timed-out' }))
+  })
+  try {
+    stop.signal.throwIfAborted()
+    return await work()
   } finally {
     stopTimer()
   }
+}
+
+/** What a key leads to. @throws MissingBlock, ShoalError E_DECODE; rejects with `signal.reason`. */
+export async function openPath(
+  uri: ShoalUri,
+  { listing }: Pick<FetchOptions, 'listing'>,
+  context: FetchContext & Pick<ServeContext, 'openDocument'> & { readonly meter?: FetchMeter },
+): Promise<PathResult> {
+  const manifest = await (uri.type === 'chk'
+    ? openContent(uri, context)
+    : context.openDocument(uri, context))
+  if (uri.type !== 'chk') context.meter?.enter('manifest')
+  return await findPath(manifest, uri.path, { ...context, isListing: listing === true })
 }
 
 async function begin(
@@ -92,7 +123,8 @@ async function beginFile(
   const first = await pieces.next()
   const stream = streamOf(first, pieces, context.stop)
   const identity = identityOf(file)
-  return { type: 'found', size, range, contentType, name: options.name, identity, stream }
+  const timing = context.meter.begun()
+  return { type: 'found', size, range, contentType, name: options.name, identity, stream, timing }
 }
 
 async function beginFolder(
@@ -117,7 +149,7 @@ async function beginFolder(
 }
 
 /** What a document that is a file itself is called. */
-function nameIn(uri: ShoalUri): string | undefined {
+export function nameIn(uri: ShoalUri): string | undefined {
   switch (uri.type) {
     case 'chk':
       return uri.name
@@ -169,6 +201,7 @@ function streamOf(
       start(controller) {
         // also where nobody reads: what the stream holds is let go when its caller gives up
         const giveUp = (): void => {
+          stop.unlink()
           controller.error(asError(stop.signal.reason))
           pieces.return().catch(() => {})
         }
@@ -198,6 +231,17 @@ function streamOf(
   )
 }
 
+/** The same, and when it lets go the meter falls silent. */
+function endingMeter(stop: LinkedAbort, meter: FetchMeter): LinkedAbort {
+  return {
+    ...stop,
+    unlink() {
+      stop.unlink()
+      meter.stop()
+    },
+  }
+}
+
 /** Takes back every request that is under way. */
 function end(stop: LinkedAbort, reason: unknown): void {
   stop.unlink()
@@ -206,6 +250,7 @@ function end(stop: LinkedAbort, reason: unknown): void {
 
 function asError(error: unknown): unknown {
   if (!(error instanceof MissingBlock)) return error
-  const code = error.result.type === 'not-found' ? 'E_NOT_FOUND' : 'E_TIMEOUT'
+  const isAbsent = ['not-found', 'not-local'].includes(error.result.type)
+  const code = isAbsent ? 'E_NOT_FOUND' : 'E_TIMEOUT'
   return new ShoalError(code, 'A part of the content could not be found in time.')
 }

@@ -45,6 +45,8 @@ export type PathResult =
       /** In order; fetches as it goes. @throws MissingBlock, ShoalError E_DECODE */
       list(): AsyncGenerator<FolderEntry, void>
       readonly identity: string
+      /** Bytes of all files below it. */
+      readonly size: number
     }
   /** A folder, named without the slash at its end. */
   | { readonly type: 'slash-missing' }
@@ -129,6 +131,7 @@ function listingOf(folder: Folder, context: FetchContext): PathResult {
     type: 'folder',
     list: () => listFolder(folder, context),
     identity: identityOf({ size, contentType: undefined, body }),
+    size,
   }
 }
 

@@ -19,6 +19,8 @@ import type {
   InsertOptions,
   InsertResult,
   InsertStatus,
+  InspectOptions,
+  InspectOutcome,
   LookUpOptions,
   LookUpOutcome,
   Node,
@@ -33,7 +35,7 @@ import { FakeNames } from './fake-names.ts'
 import { createFakeStore } from './fake-store.ts'
 import type { FakeStore } from './fake-store.ts'
 import type { FakeContent, FakeTree, Given, GivenTree } from './fake-tree.ts'
-import { contentFrom, folderFrom, outcomeOf, treeFrom } from './fake-tree.ts'
+import { contentFrom, folderFrom, inspectionOf, outcomeOf, treeFrom } from './fake-tree.ts'
 
 export type { FakeContent } from './fake-tree.ts'
 
@@ -50,6 +52,7 @@ export interface FakeNode extends Node {
   addWord(word: string, tree: GivenTree): string
   /** What the next fetch answers instead of looking: an outcome, an error to throw, or `hang`. */
   nextFetch: FetchOutcome | Error | 'hang' | undefined
+  nextInspect: InspectOutcome | undefined
   /** The next insert reads this many bytes and then throws the error. */
   nextInsert: { readonly afterBytes: number; readonly error: Error } | undefined
   nextLookUp: LookUpOutcome | Error | undefined
@@ -68,6 +71,7 @@ export interface FakeNode extends Node {
   readonly names: FakeNames
   readonly calls: {
     fetch: { uri: ShoalUri; options: FetchOptions }[]
+    inspect: { uri: ShoalUri; options: InspectOptions }[]
     insert: InsertOptions[]
     insertFolder: InsertFolderOptions[]
     publish: { source: PublishSource; options: PublishOptions }[]
@@ -121,6 +125,7 @@ export function createFakeNode(): FakeNode {
   const closing = new AbortController()
   const node: FakeNode = {
     nextFetch: undefined,
+    nextInspect: undefined,
     nextInsert: undefined,
     nextLookUp: undefined,
     nextPublish: undefined,
@@ -134,6 +139,7 @@ export function createFakeNode(): FakeNode {
     keys: createFakeKeys(),
     calls: {
       fetch: [],
+      inspect: [],
       insert: [],
       insertFolder: [],
       publish: [],
@@ -177,6 +183,14 @@ export function createFakeNode(): FakeNode {
       const tree = uri.type === 'chk' ? held.trees.get(idOf(uri)) : names.open(uri)
       if (tree === undefined) return { type: 'not-found' }
       return outcomeOf(tree, uri.path, { ...options, live: node.live, name: nameIn(uri) })
+    },
+    inspect(uri, options = {}) {
+      node.calls.inspect.push({ uri, options })
+      const { nextInspect } = node
+      node.nextInspect = undefined
+      const tree = uri.type === 'chk' ? held.trees.get(idOf(uri)) : names.open(uri)
+      const found = tree && inspectionOf(tree, uri.path, nameIn(uri))
+      return Promise.resolve(nextInspect ?? found ?? { type: 'not-found' })
     },
     insert: (content, options = {}) => insert(node, held, { content, options }),
     async insertFolder(items, options = {}) {
