@@ -59,6 +59,15 @@ const ADVICE: { readonly [code in Problem['code']]?: Advice } = {
     heading: 'This content is damaged',
     next: 'What the network has under this key cannot be opened with it. Nothing was let through; another key is needed.',
   },
+  E_CONDITION: {
+    heading: 'There is another version',
+    next: 'What is here is not the version that was asked for. Reload without conditions.',
+  },
+  E_NOT_LOCAL: {
+    heading: 'Not on this node',
+    next: 'The request allowed no question to the network. Open the address again without that.',
+    again: true,
+  },
   E_RANGE: { heading: 'That part does not exist', next: 'The content is shorter than that.' },
   E_NO_PATH: {
     heading: 'The site has no such page',

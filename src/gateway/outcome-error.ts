@@ -1,6 +1,7 @@
 /**
  * What the network did not give, as errors with honest statuses: 404 nobody has it, 503 no peers, 504
- * not in time; and 404 of another kind for a path that a site does not have.
+ * not in time, 412 not here where nobody may be asked; and 404 of another kind for a path that a site
+ * does not have.
  * @module
  */
 import { ShoalError } from '../errors.ts'
@@ -23,7 +24,7 @@ export class NoPathError extends ShoalError {
 /** The error for an outcome of `node` without content; `notFound` is the sentence for "nobody has it". */
 export function outcomeError(
   node: Node,
-  type: 'not-found' | 'no-peers' | 'timed-out',
+  type: 'not-found' | 'no-peers' | 'timed-out' | 'not-local',
   notFound: string,
 ): ShoalError {
   switch (type) {
@@ -33,6 +34,8 @@ export function outcomeError(
       return new ShoalError('E_NO_PEERS', noPeersText(node))
     case 'timed-out':
       return new ShoalError('E_TIMEOUT', 'No complete answer came from the network in time.')
+    case 'not-local':
+      return new ShoalError('E_NOT_LOCAL', 'This node does not hold it, and was to ask nobody.')
   }
 }
 

@@ -16,8 +16,8 @@ import { NoPathError } from './outcome-error.ts'
 
 /** Time until trying again makes sense, s: peers are sought more often than this. */
 const RETRY_AFTER_S = 5
-/** Statuses that promise that waiting helps (RFC 9110 §15.6.4, RFC 6585 §4). */
-const WAITING_HELPS = new Set([429, 503])
+/** Statuses after which waiting helps (RFC 9110 §15.6.4, RFC 6585 §4; each try takes other paths). */
+const WAITING_HELPS = new Set([429, 503, 504])
 /** How long an upload that failed is still read, ms: a reset would hide the answer from its sender. */
 const LINGER_MS = 2000
 /** Enough to find the line, without the message, which may hold anything. */

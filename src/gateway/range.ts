@@ -1,30 +1,36 @@
 /**
- * What a request asks for besides the whole: its range, and the version it already holds (RFC 9110
- * §13, §14). The tag stands for the key, and nobody can get from it to the key.
+ * The `Range` header (RFC 9110 §14): which bytes are asked for, and what the answer says of them.
  * @module
  */
-import { createHash } from 'node:crypto'
-
-import type { ContentUri } from '../keys/uri.ts'
 import type { ByteRange, RequestedRange } from '../node.ts'
 
-const ONE_RANGE = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i
-const TAG_LABEL = 'shoal/etag/1'
+/** A longer header, or more ranges in it, are answered with the whole: no player asks so. */
+const MAX_HEADER_CHARACTERS = 2048
+const MAX_SPECS = 100
+const UNIT = /^bytes=/i
+const SPEC = /^(\d*)-(\d*)$/
 
 /**
- * The range that a `Range` header asks for; undefined (the whole) where there is none, where it is
- * malformed, and where it names several: RFC 9110 §14.2 lets a server ignore those.
+ * The ranges that a `Range` header asks for, at least one; undefined (the whole) where there is none,
+ * where any of them is malformed, and where there are too many: RFC 9110 §14.2 lets a server ignore those.
  */
-export function parseRange(header: string | undefined): RequestedRange | undefined {
-  const match = ONE_RANGE.exec(header ?? '')
-  const [, first = '', last = ''] = match ?? []
-  if (first === '') return last === '' ? undefined : { type: 'suffix', length: bounded(last) }
-  const range = {
-    type: 'from-to',
-    first: bounded(first),
-    last: last === '' ? undefined : bounded(last),
-  } as const
-  return range.last !== undefined && range.last < range.first ? undefined : range
+export function parseRanges(header: string | undefined): readonly RequestedRange[] | undefined {
+  if (header === undefined || header.length > MAX_HEADER_CHARACTERS || !UNIT.test(header)) {
+    return undefined
+  }
+  const specs = header
+    .slice(header.indexOf('=') + 1)
+    .split(',')
+    .map((spec) => spec.trim())
+    .filter((spec) => spec !== '') // RFC 9110 §5.6.1.2: empty elements count for nothing
+  if (specs.length === 0 || specs.length > MAX_SPECS) return undefined
+  const ranges: RequestedRange[] = []
+  for (const spec of specs) {
+    const range = parseSpec(spec)
+    if (range === undefined) return undefined
+    ranges.push(range)
+  }
+  return ranges
 }
 
 /** `bytes 0-99/1234`; the whole size alone where no byte was in the range. */
@@ -32,23 +38,12 @@ export function contentRange(range: ByteRange | undefined, size: number): string
   return range === undefined ? `bytes */${size}` : `bytes ${range.first}-${range.last}/${size}`
 }
 
-/** Strong tag of what a key names: the same for all its spellings and names. */
-export function entityTag(uri: ContentUri): string {
-  const hash = createHash('sha256')
-  hash.update(TAG_LABEL).update(uri.kind).update(Uint8Array.of(uri.level))
-  hash.update(uri.reference).update(uri.readKey)
-  return `"${hash.digest('base64url')}"`
-}
-
-/** `If-None-Match`, by the weak comparison. `*` is ignored: only the network could answer it. */
-export function holdsTag(header: string | undefined, tag: string): boolean {
-  const tags = (header ?? '').split(',').map((entry) => entry.trim().replace(/^W\//, ''))
-  return tags.includes(tag)
-}
-
-/** `If-Range`, by the strong comparison: a weak tag or a date means another version. */
-export function rangeStillApplies(header: string | undefined, tag: string): boolean {
-  return header === undefined || header.trim() === tag
+function parseSpec(spec: string): RequestedRange | undefined {
+  const [, first = '', last = ''] = SPEC.exec(spec) ?? []
+  if (first === '') return last === '' ? undefined : { type: 'suffix', length: bounded(last) }
+  const end = last === '' ? undefined : bounded(last)
+  if (end !== undefined && end < bounded(first)) return undefined
+  return { type: 'from-to', first: bounded(first), last: end }
 }
 
 /** No content is that large, so what lies beyond is as good as the bound, and stays exact. */

@@ -5,6 +5,8 @@
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 
+import { SOURCE_STALL_MS, StallGuard } from './stall.ts'
+
 /** Short lines are sent together; what is smaller than this is known to its end before its head leaves. */
 const TEXT_PIECE_CHARACTERS = 16_384
 
@@ -13,6 +15,8 @@ export interface ResponseHead {
   readonly headers: OutgoingHttpHeaders
   /** Bytes that `Content-Length` promises; a stream of another length is an error. */
   readonly length: number
+  /** How long the stream may give nothing, ms; default SOURCE_STALL_MS. */
+  readonly stallMs?: number | undefined
 }
 
 /**
@@ -31,17 +35,22 @@ export async function sendBody(
   }
   const drained = createDrainGate(response, cancel)
   let left = head.length
+  let guard: StallGuard | undefined
   try {
     let piece = await reader.read()
     response.writeHead(head.status, head.headers)
+    guard = new StallGuard(response, head.stallMs ?? SOURCE_STALL_MS)
     while (!piece.done && !response.closed && left >= piece.value.length) {
       left -= piece.value.length
       if (!response.write(piece.value)) await drained()
+      guard.isWaiting = true
       piece = await reader.read()
+      guard.isWaiting = false
     }
     if (left !== 0 || !piece.done)
       throw new Error('the stream has another length than its head says')
   } finally {
+    guard?.end()
     cancel()
   }
   response.end()
@@ -58,18 +67,28 @@ export function unknownLength(request: IncomingMessage): OutgoingHttpHeaders {
  */
 export async function sendText(
   response: ServerResponse,
-  headers: OutgoingHttpHeaders,
+  { headers, stallMs = SOURCE_STALL_MS }: Pick<ResponseHead, 'headers' | 'stallMs'>,
   texts: AsyncIterable<string>,
 ): Promise<void> {
   const drained = createDrainGate(response, () => {})
   let held = ''
-  for await (const text of texts) {
-    if (response.closed) return
-    held += text
-    if (held.length < TEXT_PIECE_CHARACTERS) continue
+  const send = async (): Promise<void> => {
     if (!response.headersSent) response.writeHead(200, headers)
     if (!response.write(held)) await drained()
     held = ''
+  }
+  let guard: StallGuard | undefined
+  try {
+    for await (const text of texts) {
+      if (response.closed) return
+      guard ??= new StallGuard(response, stallMs)
+      guard.isWaiting = false
+      held += text
+      if (held.length >= TEXT_PIECE_CHARACTERS) await send()
+      guard.isWaiting = true
+    }
+  } finally {
+    guard?.end()
   }
   if (!response.headersSent) response.writeHead(200, headers)
   response.end(held)

@@ -3,6 +3,8 @@
  * query, where every parameter may be given once and is checked by name.
  * @module
  */
+import type { IncomingHttpHeaders } from 'node:http'
+
 import { ShoalError } from '../errors.ts'
 import { documentNameFault, nameFault } from '../keys/names.ts'
 
@@ -14,6 +16,8 @@ interface Target {
 const SECONDS = /^\d{1,3}(\.\d{1,3})?$/
 const MIN_TIMEOUT_S = 0.1
 const MAX_TIMEOUT_S = 600
+/** As Node spells header names. */
+const TIMEOUT_HEADER = 'x-shoal-timeout'
 const FLAGS = new Map([
   ['', true],
   ['1', true],
@@ -77,13 +81,21 @@ export function documentName(query: URLSearchParams, parameter: string): string 
   return name
 }
 
-/** `?timeout=` in seconds, 0.1 to 600, as milliseconds. @throws ShoalError E_QUERY */
-export function timeoutMs(query: URLSearchParams): number | undefined {
-  const seconds = single(query, 'timeout')
+/**
+ * `?timeout=` in seconds, 0.1 to 600, as milliseconds; where it is absent, `X-Shoal-Timeout` of `headers`.
+ * @throws ShoalError E_QUERY
+ */
+export function timeoutMs(
+  query: URLSearchParams,
+  headers: IncomingHttpHeaders = {},
+): number | undefined {
+  const fromQuery = single(query, 'timeout')
+  const parameter = fromQuery === undefined ? TIMEOUT_HEADER : 'timeout'
+  const seconds = fromQuery ?? headers[TIMEOUT_HEADER]
   if (seconds === undefined) return undefined
   const value = Number(seconds)
-  if (!SECONDS.test(seconds) || value < MIN_TIMEOUT_S || value > MAX_TIMEOUT_S) {
-    throw badQuery('timeout', `is a number of seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}`)
+  if (!SECONDS.test(String(seconds)) || value < MIN_TIMEOUT_S || value > MAX_TIMEOUT_S) {
+    throw badQuery(parameter, `is a number of seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}`)
   }
   return Math.round(value * 1000)
 }

@@ -84,7 +84,13 @@ for (const kind of KINDS) {
       [{ 'If-None-Match': etag, Range: 'bytes=0-1' }, 304],
       [{ 'If-None-Match': '"other"' }, 200],
       [{ 'If-None-Match': '"other"', Range: 'bytes=0-1' }, 206],
-      [{ 'If-None-Match': '*' }, 200],
+      [{ 'If-None-Match': '*' }, 304],
+      [{ 'If-Match': '*' }, 200],
+      [{ 'If-Match': `"x", ${etag}` }, 200],
+      [{ 'If-Match': `W/${etag}` }, 412],
+      [{ 'If-Match': '"other"', 'If-None-Match': etag }, 412],
+      [{ 'If-Match': etag, 'If-None-Match': etag }, 304],
+      [{ Range: 'bytes=0-1,-2' }, 206],
     ]
     for (const [headers, status] of conditions) {
       const what = JSON.stringify(headers)

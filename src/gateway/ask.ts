@@ -1,0 +1,99 @@
+/**
+ * One request for a key, read and checked before anything is looked for.
+ * @module
+ */
+import type { OutgoingHttpHeaders } from 'node:http'
+
+import type { Request, Response } from 'express'
+
+import type { ContentUri, ShoalUri } from '../keys/uri.ts'
+import type { FetchOptions } from '../node.ts'
+import { hangUpSignal } from './hang-up.ts'
+import type { Sites } from './safe/sites.ts'
+import { isBrowser, isFrame } from './safe/sites.ts'
+import { fileName, flag, queryOf, timeoutMs } from './target.ts'
+
+/** Who asks, as far as it decides what is sent. */
+export interface Viewer {
+  /** Markup must not reach it as it came. */
+  readonly isBrowser: boolean
+  readonly areScriptsAllowed: boolean
+  /** It shows the answer inside of a page, without a click: nothing must be saved there. */
+  readonly isFrame: boolean
+}
+
+export interface Ask {
+  readonly request: Request
+  readonly response: Response
+  readonly uri: ShoalUri
+  readonly viewer: Viewer
+  /** Overrides the name that the key and the path give. */
+  readonly fileName: string | undefined
+  readonly isDownload: boolean
+  /** The very edition that is named, whether there is a newer one or not. */
+  readonly isPinned: boolean
+  /** What the key names is wanted as JSON, not its bytes. */
+  readonly isInfo: boolean
+  readonly fetchOptions: Pick<FetchOptions, 'timeoutMs' | 'isLocalOnly'> & {
+    readonly signal: AbortSignal
+  }
+  /** How long a stream may give nothing, ms; undefined: SOURCE_STALL_MS. */
+  readonly stallMs: number | undefined
+  readonly cacheControl: string
+  /** Headers of every answer to it but errors. */
+  readonly headers: OutgoingHttpHeaders
+}
+
+/** 48 weeks: content under its hash never changes, and caches trust no promise over a year. */
+const CACHE_FOR_EVER = 'public, max-age=29030400, immutable'
+/** Never superseded, but for the first hour another block of the same key may still take its place: s. */
+export const CACHE_FIXED = 'max-age=3600'
+/** Under a word there may be something else at any time: whoever else writes to it may win. */
+const CACHE_WORD = 'max-age=60'
+const CACHE = { chk: CACHE_FOR_EVER, ssk: CACHE_FIXED, usk: CACHE_FIXED, ksk: CACHE_WORD } as const
+const ONLY_IF_CACHED = /(?:^|[ ,])only-if-cached(?:$|[ ,])/i
+
+/** @throws ShoalError E_QUERY */
+export function readAsk(
+  request: Request,
+  response: Response,
+  { uri, sites, stallMs }: { uri: ShoalUri; sites: Sites; stallMs: number | undefined },
+): Ask {
+  const query = queryOf(request)
+  const { headers } = request
+  const waitMs = timeoutMs(query, headers)
+  const isJsonAlone = headers.accept?.trim() === 'application/json'
+  return {
+    request,
+    response,
+    uri,
+    viewer: {
+      isBrowser: isBrowser(request),
+      areScriptsAllowed: sites.areScriptsAllowed(request),
+      isFrame: isFrame(request),
+    },
+    fileName: fileName(query, 'filename'),
+    isDownload: flag(query, 'download'),
+    isPinned: flag(query, 'pinned'),
+    isInfo: flag(query, 'info') || (isJsonAlone && isFileKey(uri)),
+    fetchOptions: {
+      signal: hangUpSignal(response),
+      isLocalOnly: ONLY_IF_CACHED.test(headers['cache-control'] ?? ''),
+      ...(waitMs !== undefined && { timeoutMs: waitMs }),
+    },
+    stallMs,
+    cacheControl: CACHE[uri.type],
+    headers: {},
+  }
+}
+
+/** Keys of one file's bytes. */
+export function isFileKey(uri: ShoalUri): uri is ContentUri {
+  return uri.type === 'chk' && uri.kind !== 'folder'
+}
+
+/** Programs that ask for JSON get listings so, also where there is an `index.html`. */
+export function wantsJson({ request }: Ask): boolean {
+  const accept = request.headers.accept ?? ''
+  return accept.includes('application/json') && !accept.includes('text/html')
+}

@@ -1,0 +1,242 @@
+/** @module */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { connect } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { promisify } from 'node:util'
+
+import express from 'express'
+
+import { createContentRoute } from '../../src/gateway/content-route.ts'
+import { createProblemHandler } from '../../src/gateway/problem.ts'
+import { createScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
+import { Sites } from '../../src/gateway/safe/sites.ts'
+import { startGateway } from '../../src/gateway/server.ts'
+import type { Gateway } from '../../src/gateway/server.ts'
+import { createNode } from '../../src/node.ts'
+import type { Node } from '../../src/node.ts'
+import { silentLogger } from '../../src/runtime.ts'
+import { randomContent } from '../helpers/cluster.ts'
+import { createFakeNode } from '../helpers/fake-node.ts'
+
+const KIB = 1024
+const MIB = KIB * KIB
+
+async function gateway(t: TestContext) {
+  const node = createFakeNode()
+  const server = await startGateway({ node, logger: silentLogger, port: 0 })
+  t.after(() => server.close())
+  return { node, server }
+}
+
+function createSites(): Sites {
+  return new Sites({ host: '127.0.0.1', permissions: createScriptPermissions() })
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 200_000; turn++) {
+    if (holds()) return
+    await new Promise((next) => setImmediate(next))
+  }
+  throw new Error(`never: ${what}`)
+}
+
+function endless(size: number) {
+  const piece = new Uint8Array(32_768)
+  return { size, read: (_first: number, length: number) => piece.subarray(0, length) }
+}
+
+function dial(t: TestContext, port: number, text: string): Socket {
+  const socket = connect({ host: '127.0.0.1', port })
+  socket.on('error', () => {})
+  t.after(() => socket.destroy())
+  socket.write(text)
+  return socket
+}
+
+function get(path: string, headers = ''): string {
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}Connection: close\r\n\r\n`
+}
+
+test('a stream that stands still breaks off, and looks broken', async (t) => {
+  const node = createFakeNode()
+  const app = express()
+  app.use(createContentRoute(node, createSites(), { stallMs: 100 }))
+  app.use(createProblemHandler(silentLogger))
+  const server = createServer(app)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  let isCancelled = false
+  const uri = node.add('x')
+  node.nextFetch = {
+    type: 'found',
+    size: MIB,
+    range: undefined,
+    contentType: undefined,
+    name: undefined,
+    identity: 'x',
+    stream: new ReadableStream({
+      start: (controller) => controller.enqueue(new Uint8Array(1000)),
+      cancel: () => {
+        isCancelled = true
+      },
+    }),
+  }
+  const { port } = server.address() as AddressInfo
+  const response = await fetch(`http://127.0.0.1:${port}/${uri}`)
+  assert.equal(response.status, 200)
+  await assert.rejects(response.arrayBuffer())
+  await until('the stream is cancelled', () => isCancelled)
+})
+
+test('a slow reader is not a stream that stands still', async (t) => {
+  const node = createFakeNode()
+  const app = express()
+  app.use(createContentRoute(node, createSites(), { stallMs: 100 }))
+  const server = createServer(app)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const socket = dial(t, port, get(`/${node.add(endless(64 * MIB))}`))
+  socket.pause()
+  await until('it has begun', () => node.live.pulledBytes > 0)
+  await new Promise((next) => setTimeout(next, 400))
+  let received = 0
+  socket.on('data', (piece) => (received += piece.length)).resume()
+  await once(socket, 'end')
+  assert.ok(received > 64 * MIB)
+})
+
+test('10,000 ranges cost no more than the whole', async (t) => {
+  const { node, server } = await gateway(t)
+  const path = `/${node.add(endless(100 * KIB))}`
+  const socket = dial(t, server.port, get(path, `Range: bytes=${'0-,'.repeat(10_000)}\r\n`))
+  const pieces: Buffer[] = []
+  for await (const piece of socket) pieces.push(piece as Buffer)
+  const answer = Buffer.concat(pieces)
+  assert.match(answer.toString('latin1'), /^HTTP\/1\.1 200 /)
+  assert.equal(node.calls.fetch.length, 1)
+  assert.ok(answer.length < 102 * KIB)
+})
+
+test('requests that are cut in the middle leave nothing behind', async (t) => {
+  const { node, server } = await gateway(t)
+  const path = `/${node.add(endless(8 * MIB))}`
+  const whole = get(path, 'Range: bytes=0-9,5000000-\r\n')
+  for (let length = 1; length < whole.length; length += 7) {
+    const socket = dial(t, server.port, whole.slice(0, length))
+    await once(socket, 'connect')
+    socket.destroy()
+  }
+  for (let i = 0; i < 20; i++) {
+    const socket = dial(t, server.port, whole)
+    await once(socket, 'data')
+    socket.destroy()
+  }
+  await until('the streams have ended', () => node.live.streams === 0)
+  assert.equal((await fetch(`${server.url}${path.slice(1)}`, { method: 'HEAD' })).status, 200)
+})
+
+test('of 1,000 downloads at once as many are served as there are connections', async (t) => {
+  const { node, server } = await gateway(t)
+  const path = `/${node.add('x')}`
+  const live = { opened: 0, open: 0 }
+  node.fetch = () => {
+    live.opened++
+    live.open++
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new Uint8Array(32_768)), // and nothing more
+      cancel: () => {
+        live.open--
+      },
+    })
+    const nothing = { range: undefined, contentType: undefined, name: undefined }
+    return Promise.resolve({ type: 'found', size: MIB, identity: 'x', stream, ...nothing })
+  }
+  let closed = 0
+  const sockets = Array.from({ length: 1000 }, () => {
+    const socket = dial(t, server.port, get(path))
+    socket.on('data', () => {}).on('close', () => closed++)
+    return socket
+  })
+  await until('what has no place is closed', () => closed === 1000 - 512)
+  await until('the others are served', () => live.open === 512)
+  for (const socket of sockets) socket.destroy()
+  await until('the streams have ended', () => live.open === 0)
+  assert.equal(live.opened, 512)
+  const begun = await fetch(`${server.url}${path.slice(1)}`)
+  assert.equal(begun.status, 200)
+  await begun.body?.cancel()
+})
+
+interface Running {
+  readonly node: Node
+  readonly gateway: Gateway
+}
+
+async function start(dataDir: string, port: number): Promise<Running> {
+  const node = await createNode({ dataDir, network: 'test', storeBytes: 256 * MIB })
+  return { node, gateway: await startGateway({ node, logger: silentLogger, port }) }
+}
+
+async function stop({ node, gateway: server }: Running): Promise<void> {
+  await server.close()
+  await node.close()
+}
+
+/** Bytes of a download until the connection is cut after at least `limit`. */
+async function beginDownload(url: string, limit: number): Promise<Buffer> {
+  const abort = new AbortController()
+  const pieces: Buffer[] = []
+  let size = 0
+  const response = await fetch(url, { signal: abort.signal })
+  for await (const piece of response.body as ReadableStream<Uint8Array>) {
+    pieces.push(Buffer.from(piece))
+    size += piece.length
+    if (size >= limit) break
+  }
+  abort.abort()
+  return Buffer.concat(pieces)
+}
+
+test('a download that was cut goes on where it was after the node has restarted', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-resume-'))
+  const dataDir = join(folder, 'data')
+  const saved = join(folder, 'saved')
+  let running = await start(dataDir, 0)
+  t.after(async () => {
+    await stop(running)
+    await rm(folder, { recursive: true })
+  })
+  const content = randomContent(6 * MIB + 7, 1)
+  const { uri } = await running.node.insert(inPieces(content), { name: 'film.webm' })
+  const { port } = running.gateway
+  const url = `${running.gateway.url}${uri}`
+  const begun = await beginDownload(url, MIB)
+  await writeFile(saved, begun)
+  const { headers } = await fetch(url, { method: 'HEAD' })
+  const tag = headers.get('etag') ?? ''
+  await stop(running)
+  running = await start(dataDir, port)
+  const rest = await fetch(url, { headers: { Range: `bytes=${begun.length}-`, 'If-Range': tag } })
+  assert.equal(rest.status, 206)
+  const joined = Buffer.concat([begun, Buffer.from(await rest.arrayBuffer())])
+  assert.ok(joined.equals(content))
+  await promisify(execFile)('curl', ['--silent', '--show-error', '-C', '-', '-o', saved, url])
+  assert.ok((await readFile(saved)).equals(content))
+})
+
+async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  for (let at = 0; at < bytes.length; at += 65_536) {
+    yield await Promise.resolve(bytes.subarray(at, at + 65_536))
+  }
+}
