@@ -37,8 +37,9 @@ export class NodeBlocks {
   async getOwn(address: Address, signal: AbortSignal): Promise<Block | undefined> {
     const remembered = this.#readCache.get(address)
     if (remembered !== undefined) return remembered
-    const own = await this.#store.outbox.get(address, { signal })
-    return own ?? (await this.#store.blocks.get(address, { signal }))?.block
+    const { outbox, blocks } = this.#store
+    const own = outbox.pendingBlocks > 0 ? await outbox.get(address, { signal }) : undefined
+    return own ?? (await blocks.get(address, { signal }))?.block
   }
 
   /** Takes the index's word where it can. */

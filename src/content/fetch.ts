@@ -12,6 +12,7 @@ import type { ContentUri } from '../keys/uri.ts'
 import type { Clock } from '../runtime.ts'
 import { MissingBlock } from './blocks.ts'
 import type { BlockResult, BlockSource } from './blocks.ts'
+import { LeafGroups } from './leaf-groups.ts'
 import { decodeManifest } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { Window } from './window.ts'
@@ -72,8 +73,8 @@ export async function openManifest(
 }
 
 /**
- * The bytes of `span`, in order, in pieces of at most a block; only the leaves that it covers are
- * asked for. Its first piece comes before any is handed out, so a failure can still be told in words.
+ * The bytes of `span`, in order, in pieces of some blocks; only the leaves that it covers are asked
+ * for. Its first piece comes before any is handed out, so a failure can still be told in words.
  * @throws MissingBlock, ShoalError E_DECODE
  */
 export async function* readSpan(
@@ -90,15 +91,18 @@ export async function* readSpan(
   const first = tree.offset + span.first
   const last = tree.offset + span.last
   const leaves = leavesOf(tree.root, { first, last }, context)
+  const groups = new LeafGroups(Math.floor(first / BLOCK_BYTES), Math.floor(last / BLOCK_BYTES))
   const window = new Window(leaves, context.shares, (leaf: Leaf, onTrouble) =>
-    fetchLeaf(leaf, { tree, context, onTrouble }),
+    fetchLeaf(leaf, { tree, context, onTrouble, out: groups.placeOf(leaf.index) }),
   )
   context.shares.enter()
   try {
-    for (let leaf = await window.next(); leaf !== undefined; leaf = await window.next()) {
-      const base = leaf.index * BLOCK_BYTES
-      const from = Math.max(0, first - base)
-      yield leaf.bytes.subarray(from, Math.min(BLOCK_BYTES, last + 1 - base))
+    for (;;) {
+      const { length } = await window.take(groups.leavesInReach)
+      if (length === 0) return
+      const { leaf, bytes } = groups.take(length)
+      const base = leaf * BLOCK_BYTES
+      yield bytes.subarray(Math.max(0, first - base), Math.min(bytes.length, last + 1 - base))
     }
   } finally {
     context.shares.leave()
@@ -131,25 +135,34 @@ interface Leaf {
   readonly index: number
 }
 
-/** Walks the tree ahead of the reader, as far as the window allows. */
+/** Walks the tree ahead of the reader, as far as the window allows: the leaves of one node after the other. */
 async function* leavesOf(
   root: ReadCapability,
   span: Span,
   context: FetchContext,
-): AsyncGenerator<Leaf, void> {
+): AsyncGenerator<readonly Leaf[], void> {
   const first = Math.floor(span.first / BLOCK_BYTES)
   const last = Math.floor(span.last / BLOCK_BYTES)
   const walk = walkLeaves(root, first, last)
-  let step = walk.next()
-  while (step.done !== true) {
-    if (step.value.type === 'leaf') {
-      yield step.value
-      step = walk.next()
-    } else {
+  let known: Leaf[] = []
+  try {
+    let step = walk.next()
+    while (step.done !== true) {
+      if (step.value.type === 'leaf') {
+        known.push(step.value)
+        step = walk.next()
+        continue
+      }
       const { pair } = step.value
+      if (known.length > 0) yield known
+      known = []
       step = walk.next(await need(pair, placeIn(root, pair), context))
     }
+  } catch (error) {
+    if (known.length > 0) yield known // what comes before a fault in the tree is good
+    throw error
   }
+  yield known
 }
 
 async function fetchLeaf(
@@ -158,19 +171,20 @@ async function fetchLeaf(
     tree,
     context,
     onTrouble,
+    out,
   }: {
     tree: ContentTree
     context: FetchContext
     onTrouble: () => void
+    out: Uint8Array
   },
-): Promise<{ index: number; bytes: Uint8Array }> {
+): Promise<void> {
   const block = await need(leaf.pair, placeIn(tree.root, leaf.pair), context, onTrouble)
-  const bytes = openLeaf(block, leaf.pair)
+  const bytes = openLeaf(block, leaf.pair, out)
   const isLast = leaf.index === lastLeafOf(tree.size, BLOCK_BYTES)
   if (isLast && unpaddedLength(bytes) !== tree.size % BLOCK_BYTES) {
     throw new ShoalError('E_DECODE', 'The content is not as long as its manifest says.')
   }
-  return { index: leaf.index, bytes }
 }
 
 async function drive<T>(walk: Walk<T>, root: ReadCapability, context: FetchContext): Promise<T> {

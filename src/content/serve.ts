@@ -227,7 +227,7 @@ function streamOf(
         await pieces.return()
       },
     },
-    { highWaterMark: 2 },
+    { highWaterMark: 1 },
   )
 }
 

@@ -281,11 +281,11 @@ interface ChildPlace {
 async function* placesBelow(
   { directory }: Folder,
   end: string | undefined,
-): AsyncGenerator<ChildPlace, void> {
+): AsyncGenerator<readonly ChildPlace[], void> {
   const children = hasEntries(directory) ? [] : directory.children
-  for (const [index, child] of children.entries()) {
-    yield await Promise.resolve({ child, end: children[index + 1]?.firstName ?? end })
-  }
+  yield await Promise.resolve(
+    children.map((child, index) => ({ child, end: children[index + 1]?.firstName ?? end })),
+  )
 }
 
 function undecodable(what: string): ShoalError {

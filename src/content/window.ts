@@ -33,11 +33,20 @@ export class WindowShares {
   }
 }
 
+/** One leaf that was asked for, until its turn comes. */
+interface Place<T> {
+  result: { readonly value: T } | { readonly error: unknown } | undefined
+}
+
 export class Window<Leaf, T> {
-  readonly #leaves: AsyncIterator<Leaf>
+  readonly #leaves: AsyncIterator<readonly Leaf[]>
   readonly #fetch: (leaf: Leaf, onTrouble: () => void) => Promise<T>
-  readonly #queue: Promise<T>[] = []
+  /** In the order of the leaves. */
+  readonly #queue: Place<T>[] = []
   readonly #shares: WindowShares
+  /** The run that leaves are taken from, from `#at` on. */
+  #known: readonly Leaf[] = []
+  #at = 0
   #size = FIRST_WINDOW
   /** Successes since the window last grew; while it never shrank it grows by one each. */
   #credit = 0
@@ -46,9 +55,12 @@ export class Window<Leaf, T> {
   #isExhausted = false
   #wake: (() => void) | undefined
 
-  /** `fetch` calls `onTrouble` whenever it has to try again: the window is too large. */
+  /**
+   * `leaves` come in runs, as they become known. `fetch` calls `onTrouble` whenever it has to try again:
+   * the window is too large.
+   */
   constructor(
-    leaves: AsyncIterator<Leaf>,
+    leaves: AsyncIterator<readonly Leaf[]>,
     shares: WindowShares,
     fetch: (leaf: Leaf, onTrouble: () => void) => Promise<T>,
   ) {
@@ -59,41 +71,78 @@ export class Window<Leaf, T> {
 
   /** The next result in order, or undefined after the last. Rejects as its fetch did. */
   async next(): Promise<T | undefined> {
+    return (await this.take(1))[0]
+  }
+
+  /**
+   * The next results in order, as many as are there, but at least one and at most `most`; none after the
+   * last. Rejects as the fetch of the first of them did.
+   */
+  async take(most: number): Promise<T[]> {
     void this.#fill()
-    while (this.#queue.length === 0 && !this.#isExhausted) {
+    while (!this.#isNextKnown()) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
     }
-    const result = await this.#queue[0]
-    void this.#queue.shift() // awaited just now
+    const taken: T[] = []
+    for (let first = this.#queue[0]; taken.length < most; first = this.#queue[0]) {
+      if (first?.result === undefined) break
+      if ('error' in first.result) {
+        if (taken.length > 0) break // in its turn
+        this.#queue.shift()
+        throw first.result.error
+      }
+      taken.push(first.result.value)
+      this.#queue.shift()
+    }
     void this.#fill()
-    return result
+    return taken
+  }
+
+  #isNextKnown(): boolean {
+    const [first] = this.#queue
+    return first === undefined ? this.#isExhausted : first.result !== undefined
   }
 
   async #fill(): Promise<void> {
     if (this.#isFilling) return
     this.#isFilling = true
     while (!this.#isExhausted && this.#queue.length < Math.min(this.#size, this.#shares.most)) {
-      const leaf = this.#leaves.next()
-      await leaf.then(
-        (step) => {
-          if (step.done === true) this.#isExhausted = true
-          else this.#push(this.#run(step.value))
-        },
-        (error: Error) => {
-          this.#isExhausted = true
-          this.#push(Promise.reject(error))
-        },
-      )
-      this.#wake?.()
+      if (this.#at < this.#known.length) {
+        this.#begin(this.#run(this.#known[this.#at++] as Leaf))
+      } else {
+        await this.#nextRun()
+        this.#wake?.()
+      }
     }
     this.#isFilling = false
   }
 
-  #push(result: Promise<T>): void {
-    result.catch(() => {}) // reported by next(), which may come later
-    this.#queue.push(result)
+  async #nextRun(): Promise<void> {
+    try {
+      const step = await this.#leaves.next()
+      this.#isExhausted = step.done === true
+      this.#known = step.done === true ? [] : step.value
+    } catch (error) {
+      this.#isExhausted = true
+      this.#known = []
+      this.#begin(Promise.reject(error as Error))
+    }
+    this.#at = 0
+  }
+
+  #begin(work: Promise<T>): void {
+    const place: Place<T> = { result: undefined }
+    this.#queue.push(place)
+    const settle = (result: NonNullable<Place<T>['result']>): void => {
+      place.result = result
+      if (this.#queue[0] === place) this.#wake?.()
+    }
+    work.then(
+      (value) => settle({ value }),
+      (error: unknown) => settle({ error }),
+    )
   }
 
   async #run(leaf: Leaf): Promise<T> {

@@ -237,9 +237,9 @@ export function* walkToSize(capability: ReadCapability): Walk<number> {
   return size
 }
 
-/** Plaintext of a leaf, padding included. */
-export function openLeaf(block: Uint8Array, pair: ReferenceKeyPair): Uint8Array {
-  return chacha20(block, nonceOf(0), pair.readKey)
+/** Plaintext of a leaf, padding included; in `out`, as long as the block, where that is given. */
+export function openLeaf(block: Uint8Array, pair: ReferenceKeyPair, out?: Uint8Array): Uint8Array {
+  return chacha20(block, nonceOf(0), pair.readKey, out)
 }
 
 /** Length of a last leaf without its padding. @throws ShoalError E_DECODE where there is none. */

@@ -26,9 +26,16 @@ export function blake2b256(input: Uint8Array, secret?: Uint8Array): Uint8Array {
   return out
 }
 
-/** `input` XOR the ChaCha20 stream (RFC 8439, 12-byte nonce, counter 0); its own inverse. */
-export function chacha20(input: Uint8Array, nonce: Uint8Array, secret: Uint8Array): Uint8Array {
-  const out = new Uint8Array(input.length)
+/**
+ * `input` XOR the ChaCha20 stream (RFC 8439, 12-byte nonce, counter 0); its own inverse. Goes to `out`, as
+ * long as `input`, which may be the same bytes.
+ */
+export function chacha20(
+  input: Uint8Array,
+  nonce: Uint8Array,
+  secret: Uint8Array,
+  out: Uint8Array = new Uint8Array(input.length),
+): Uint8Array {
   sodium.crypto_stream_chacha20_ietf_xor(out, input, nonce, secret)
   return out
 }

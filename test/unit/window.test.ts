@@ -4,8 +4,11 @@ import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Window, WindowShares } from '../../src/content/window.ts'
 
-async function* numbers(count: number): AsyncGenerator<number, void> {
-  for (let number = 0; number < count; number++) yield number
+/** In runs of three. */
+async function* numbers(count: number): AsyncGenerator<number[], void> {
+  for (let first = 0; first < count; first += 3) {
+    yield Array.from({ length: Math.min(3, count - first) }, (_, index) => first + index)
+  }
 }
 
 test('results come in order, whatever order they are done in', async () => {
@@ -51,4 +54,34 @@ test('a fetch that fails rejects in its turn', async () => {
   )
   assert.equal(await window.next(), 0)
   await assert.rejects(window.next(), { message: 'one' })
+})
+
+test('what is there is taken together, in order, and never beyond what is not there', async () => {
+  const done = new Map<number, () => void>()
+  const window = new Window(numbers(6), new WindowShares(), async (number) => {
+    await new Promise<void>((resolve) => done.set(number, resolve))
+    return number
+  })
+  const first = window.take(4)
+  for (let turns = 0; turns < 10; turns++) await turn()
+  for (const number of [2, 1, 0, 4]) done.get(number)?.()
+  assert.deepEqual(await first, [0, 1, 2])
+  const second = window.take(1)
+  for (let turns = 0; turns < 10; turns++) await turn()
+  done.get(3)?.()
+  assert.deepEqual(await second, [3])
+  assert.deepEqual(await window.take(4), [4])
+  done.get(5)?.()
+  assert.deepEqual(await window.take(4), [5])
+  assert.deepEqual(await window.take(4), [])
+})
+
+test('results before one that failed are taken before it is told', async () => {
+  const window = new Window(numbers(4), new WindowShares(), (number) =>
+    number === 2 ? Promise.reject(new Error('two')) : Promise.resolve(number),
+  )
+  await window.take(1)
+  for (let turns = 0; turns < 10; turns++) await turn()
+  assert.deepEqual(await window.take(4), [1])
+  await assert.rejects(window.take(4), { message: 'two' })
 })
