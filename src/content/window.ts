@@ -127,7 +127,7 @@ export class Window<Leaf, T> {
     } catch (error) {
       this.#isExhausted = true
       this.#known = []
-      this.#begin(Promise.reject(error as Error))
+      this.#begin(Promise.reject(error))
     }
     this.#at = 0
   }

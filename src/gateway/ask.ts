@@ -6,9 +6,11 @@ import type { OutgoingHttpHeaders } from 'node:http'
 
 import type { Request, Response } from 'express'
 
+import { ShoalError } from '../errors.ts'
 import type { ContentUri, ShoalUri } from '../keys/uri.ts'
 import type { FetchOptions } from '../node.ts'
 import { hangUpSignal } from './hang-up.ts'
+import { mayLearnLocality } from './locality.ts'
 import type { Sites } from './safe/sites.ts'
 import { isBrowser, isFrame } from './safe/sites.ts'
 import { fileName, flag, queryOf, timeoutMs } from './target.ts'
@@ -20,6 +22,8 @@ export interface Viewer {
   readonly areScriptsAllowed: boolean
   /** It shows the answer inside of a page, without a click: nothing must be saved there. */
   readonly isFrame: boolean
+  /** It may know what is on this node. */
+  readonly mayLearnLocality: boolean
 }
 
 export interface Ask {
@@ -53,7 +57,7 @@ const CACHE_WORD = 'max-age=60'
 const CACHE = { chk: CACHE_FOR_EVER, ssk: CACHE_FIXED, usk: CACHE_FIXED, ksk: CACHE_WORD } as const
 const ONLY_IF_CACHED = /(?:^|[ ,])only-if-cached(?:$|[ ,])/i
 
-/** @throws ShoalError E_QUERY */
+/** @throws ShoalError E_QUERY; E_ACCESS where a page asks what is on this node. */
 export function readAsk(
   request: Request,
   response: Response,
@@ -63,6 +67,13 @@ export function readAsk(
   const { headers } = request
   const waitMs = timeoutMs(query, headers)
   const isJsonAlone = headers.accept?.trim() === 'application/json'
+  const isTold = mayLearnLocality(headers)
+  // a page that asks for JSON means a file that is JSON
+  const isInfo = flag(query, 'info') || (isJsonAlone && isFileKey(uri) && isTold)
+  const isLocalOnly = ONLY_IF_CACHED.test(headers['cache-control'] ?? '')
+  if ((isInfo || isLocalOnly) && !isTold) {
+    throw new ShoalError('E_ACCESS', 'What is on this node is told to programs and people only.')
+  }
   return {
     request,
     response,
@@ -71,14 +82,15 @@ export function readAsk(
       isBrowser: isBrowser(request),
       areScriptsAllowed: sites.areScriptsAllowed(request),
       isFrame: isFrame(request),
+      mayLearnLocality: isTold,
     },
     fileName: fileName(query, 'filename'),
     isDownload: flag(query, 'download'),
     isPinned: flag(query, 'pinned'),
-    isInfo: flag(query, 'info') || (isJsonAlone && isFileKey(uri)),
+    isInfo,
     fetchOptions: {
       signal: hangUpSignal(response),
-      isLocalOnly: ONLY_IF_CACHED.test(headers['cache-control'] ?? ''),
+      isLocalOnly,
       ...(waitMs !== undefined && { timeoutMs: waitMs }),
     },
     stallMs,

@@ -121,8 +121,13 @@ function fileHeaders(ask: Ask, found: Found): OutgoingHttpHeaders {
     'Content-Type': contentType,
     ...headers,
     ...fileVersion(ask, found).headers,
-    ...serverTiming(found.timing),
+    ...(mayLearnTiming(ask) && serverTiming(found.timing)),
   }
+}
+
+/** A page could read in its own timing whether it was here already: a script of it must not have any. */
+function mayLearnTiming({ viewer }: Ask): boolean {
+  return viewer.mayLearnLocality && !viewer.areScriptsAllowed
 }
 
 function isHeadSent(

@@ -6,6 +6,7 @@ import * as fc from 'fast-check'
 import request from 'supertest'
 
 import { createApp } from '../../src/gateway/app.ts'
+import { mayLearnLocality } from '../../src/gateway/locality.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 import { seedFromEnvironment } from '../helpers/rng.ts'
@@ -251,4 +252,50 @@ test('?info of a folder is about the folder, and of the newest edition about tha
     .redirects(0)
   assert.equal(old.status, 307)
   assert.match(old.headers['location'] ?? '', /\/3\/a\.txt\?info$/)
+})
+
+const ASKERS: readonly (readonly [string, Readonly<Record<string, string>>, boolean])[] = [
+  ['a program', {}, true],
+  ['the address bar', { 'Sec-Fetch-Site': 'none', 'Sec-Fetch-Mode': 'navigate' }, true],
+  ['a page of our own', { 'Sec-Fetch-Site': 'same-origin' }, true],
+  ['a page of the web', { 'Sec-Fetch-Site': 'cross-site' }, false],
+  ['a sandboxed page', { 'Sec-Fetch-Site': 'cross-site', Origin: 'null' }, false],
+  ['a page of another port', { 'Sec-Fetch-Site': 'same-site' }, false],
+]
+
+for (const [who, headers, may] of ASKERS) {
+  test(`${who} ${may ? 'learns' : 'does not learn'} what is on this node`, async () => {
+    const { node, app, file } = gateway()
+    const ask = (more: Record<string, string> = {}, query = '') =>
+      request(app).get(`${file}${query}`).set(headers).set(more)
+    assert.equal((await ask({}, '?info')).status, may ? 200 : 403)
+    const json = await ask({ Accept: 'application/json' })
+    assert.equal(json.headers['content-type'], may ? 'application/json' : 'video/webm')
+    assert.equal((await ask({ 'Cache-Control': 'only-if-cached' })).status, may ? 200 : 403)
+    node.nextFetch = {
+      type: 'found',
+      size: 3,
+      range: undefined,
+      contentType: undefined,
+      name: undefined,
+      identity: 'x',
+      stream: new Response('abc').body as ReadableStream<Uint8Array>,
+      timing: { documentMs: undefined, manifestMs: 1, firstMs: 1, isLocal: true },
+    }
+    const content = await ask()
+    assert.equal(content.status, 200)
+    assert.equal(content.headers['server-timing'] !== undefined, may)
+  })
+}
+
+test('a page on the host of a site is not one of our own', () => {
+  const site = 'same-origin'
+  for (const host of ['127.0.0.1:8888', 'localhost:8888', '[::1]:8888']) {
+    assert.equal(mayLearnLocality({ 'sec-fetch-site': site, host }), true, host)
+  }
+  const label = 'a'.repeat(52)
+  for (const host of [`${label}.localhost:8888`, `${label}.LOCALHOST`]) {
+    assert.equal(mayLearnLocality({ 'sec-fetch-site': site, host }), false, host)
+    assert.equal(mayLearnLocality({ host }), true, 'a program')
+  }
 })
