@@ -94,7 +94,10 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /** Uploads what `pieces` gives; resolves to the key's path when the node has it all. */
-export async function put(node: NodeProcess, pieces: Iterable<Uint8Array>) {
+export async function put(
+  node: NodeProcess,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+) {
   const upload = request(new URL('api/v1/insert', node.url), { method: 'POST' })
   const response = once(upload, 'response')
   await pipeline(Readable.from(pieces), upload)
@@ -133,7 +136,7 @@ const READ_BUFFER_BYTES = 256 * 1024
  * Downloads and throws away, as cheaply as Node can: on two cores the client's work is taken from the
  * nodes that are measured.
  */
-export async function download(node: NodeProcess, path: string) {
+export async function download(node: Pick<NodeProcess, 'url'>, path: string) {
   const { hostname, port } = new URL(node.url)
   const startMs = performance.now()
   let head = ''
