@@ -8,6 +8,7 @@ import request from 'supertest'
 import { createApp } from '../../src/gateway/app.ts'
 import { planRanges } from '../../src/gateway/multi-range.ts'
 import { parseRanges } from '../../src/gateway/range.ts'
+import { createNode } from '../../src/node.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 import { seedFromEnvironment } from '../helpers/rng.ts'
@@ -247,3 +248,45 @@ test('a part of another version than the first ones breaks the answer off', asyn
   assert.equal(node.calls.fetch.length, 3)
   assert.equal(node.live.streams, 0)
 })
+
+test('a real node answers any ranges across its leaves with the slices of the whole', async (t) => {
+  const node = await createNode({ network: 'test', storeBytes: 64 * 1024 * 1024 })
+  t.after(() => node.close())
+  const app = createApp({ node, logger: silentLogger })
+  const near = fc.tuple(fc.nat(12), fc.integer({ min: -2, max: 2 }))
+  const place = near.map(([leaves, more]) => Math.max(0, leaves * 32_768 + more))
+  const cases = fc.record({
+    size: place,
+    specs: fc.array(fc.tuple(place, place), { minLength: 1 }),
+  })
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ size, specs }) => {
+      const bytes = bytesOf(size)
+      const { uri } = await node.insert(inPieces(bytes))
+      const ranges = specs.map(([a, b]) => `${Math.min(a, b)}-${Math.max(a, b)}`)
+      const headers = { Range: `bytes=${ranges.slice(0, 5).join()}` }
+      const answer = await request(app).get(`/${uri}`).set(headers).buffer(true).parse(asBuffer)
+      const head = await request(app).head(`/${uri}`).set(headers)
+      const { 'server-timing': _timing, ...said } = lasting(answer.headers)
+      const { 'server-timing': _other, ...saidByHead } = lasting(head.headers)
+      assert.deepEqual(saidByHead, said)
+      if (answer.status === 416) return
+      const body = answer.body as Buffer
+      const type = answer.headers['content-type'] ?? ''
+      if (type.startsWith('multipart/')) {
+        for (const part of partsOf(type, body)) {
+          assert.deepEqual(part.bytes, Buffer.from(bytes.subarray(part.first, part.last + 1)))
+        }
+        return
+      }
+      const range = answer.headers['content-range'] ?? `bytes 0-${size - 1}/`
+      const [, first, last] = /^bytes (\d+)-(-?\d+)\//.exec(range) ?? []
+      assert.ok(body.equals(bytes.subarray(Number(first), Number(last) + 1)))
+    }),
+    { seed, numRuns: 60 },
+  )
+})
+
+async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield await Promise.resolve(bytes)
+}
