@@ -163,11 +163,14 @@ test('of 1,000 downloads at once as many are served as there are connections', a
     return Promise.resolve({ type: 'found', size: MIB, identity: 'x', stream, ...nothing })
   }
   let closed = 0
-  const sockets = Array.from({ length: 1000 }, () => {
+  const sockets: Socket[] = []
+  while (sockets.length < 1000) {
     const socket = dial(t, server.port, get(path))
     socket.on('data', () => {}).on('close', () => closed++)
-    return socket
-  })
+    sockets.push(socket)
+    // beyond what the system lets wait, a connection would be tried again a second later
+    if (sockets.length % 250 === 0) await once(socket, 'connect')
+  }
   await until('what has no place is closed', () => closed === 1000 - 512)
   await until('the others are served', () => live.open === 512)
   for (const socket of sockets) socket.destroy()
