@@ -12,18 +12,22 @@ export const COLORS = `:root{color-scheme:light dark;--paper:#f6f8f9;--card:#fff
 
 /** Content-Security-Policy of a generated page: its own style, by hash, and nothing else. */
 export function generatedPagePolicy(style: string): string {
-  const hash = createHash('sha256').update(style).digest('base64')
   return [
     "default-src 'none'",
-    `style-src 'sha256-${hash}'`,
+    `style-src ${hashSource(style)}`,
     "form-action 'none'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join('; ')
 }
 
-/** A page up to the beginning of its body. `title` is plain text. */
-export function pageStart(title: string, style: string): string {
+/** How a policy names the text of one inline style or script. */
+export function hashSource(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+}
+
+/** A page up to the beginning of its body. `title` is plain text, `head` what else the head has, HTML. */
+export function pageStart(title: string, style: string, head = ''): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -31,7 +35,7 @@ export function pageStart(title: string, style: string): string {
 <meta name="viewport" content="width=device-width">
 <title>${escapeHtml(title)} – shoal</title>
 <style>${style}</style>
-</head>
+${head}</head>
 <body>
 `
 }
