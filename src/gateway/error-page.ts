@@ -16,7 +16,8 @@ export interface Problem {
   readonly site?: string
 }
 
-interface Advice {
+/** What an error means to a person, and what to do next. */
+export interface Advice {
   readonly heading: string
   readonly next: string
   /** Whether to offer the same address again. */
@@ -119,9 +120,14 @@ small{color:var(--soft)}`
 /** Content-Security-Policy of the page. */
 export const ERROR_PAGE_POLICY = generatedPagePolicy(STYLE)
 
+/** The words for an error. */
+export function adviceOf({ code }: Pick<Problem, 'code'>): Advice {
+  return ADVICE[code] ?? OTHER
+}
+
 /** The whole page, HTML. */
 export function errorPage(problem: Problem): string {
-  const advice = ADVICE[problem.code] ?? OTHER
+  const advice = adviceOf(problem)
   const links = [
     ...(advice.again ? ['<a href="">Try again</a>'] : []),
     ...(problem.site === undefined
