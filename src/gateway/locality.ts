@@ -11,5 +11,10 @@ const SITE_HOST = /\.localhost(?::\d+)?$/i
 export function mayLearnLocality(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site']
   if (site === undefined || site === 'none') return true
-  return site === 'same-origin' && !SITE_HOST.test(headers.host ?? '')
+  return site === 'same-origin' && !isSiteHost(headers)
+}
+
+/** True where the request came to the origin of a site. */
+export function isSiteHost({ host }: IncomingHttpHeaders): boolean {
+  return SITE_HOST.test(host ?? '')
 }
