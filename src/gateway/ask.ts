@@ -9,6 +9,7 @@ import type { Request, Response } from 'express'
 import { ShoalError } from '../errors.ts'
 import type { ContentUri, ShoalUri } from '../keys/uri.ts'
 import type { FetchOptions } from '../node.ts'
+import type { Edition } from './editions.ts'
 import { hangUpSignal } from './hang-up.ts'
 import { mayLearnLocality } from './locality.ts'
 import type { Sites } from './safe/sites.ts'
@@ -36,6 +37,8 @@ export interface Ask {
   readonly isDownload: boolean
   /** The very edition that is named, whether there is a newer one or not. */
   readonly isPinned: boolean
+  /** The newest edition, where it was looked up for this request already. */
+  readonly edition?: Edition
   /** What the key names is wanted as JSON, not its bytes. */
   readonly isInfo: boolean
   readonly fetchOptions: Pick<FetchOptions, 'timeoutMs' | 'isLocalOnly'> & {
