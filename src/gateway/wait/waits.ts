@@ -1,0 +1,162 @@
+/**
+ * The waits of a gateway: one job for a key, whoever looks at it, and an end for each of them.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+
+import { ShoalError } from '../../errors.ts'
+import type { ShoalUri } from '../../keys/uri.ts'
+import { formatUri } from '../../keys/uri.ts'
+import type { Node } from '../../node.ts'
+import type { Clock } from '../../runtime.ts'
+import { systemClock } from '../../runtime.ts'
+import { openingOf } from './open-beginning.ts'
+import { KEPT_MS, WaitJob, WAIT_MS } from './wait-job.ts'
+
+/** Jobs at once; beyond this many nobody is shown a page, and browsers wait as programs do. */
+const MAX_JOBS = 64
+/** Of these, how many may keep trying. */
+const MAX_KEPT = 16
+/** How long a job runs that nobody looks at, ms: a page without scripts comes back every 3 s. */
+const IDLE_MS = 30_000
+/** How long a job that is over can still be told to keep trying, ms. */
+const OVER_MS = 600_000
+/** For how long its end is the answer to the next load, ms. */
+const FRESH_MS = 30_000
+const ID_BYTES = 16
+
+export interface WaitsOptions {
+  readonly node: Node
+  readonly clock?: Clock
+}
+
+export interface WaitFor {
+  readonly uri: ShoalUri
+  /** The very edition that is named. */
+  readonly isPinned: boolean
+  /** Longest wait of one who looks, ms; default WAIT_MS. */
+  readonly limitMs?: number | undefined
+}
+
+interface Place {
+  readonly job: WaitJob
+  /** Requests and pages that look at it. */
+  viewers: number
+  stopTimer: () => void
+}
+
+export class Waits {
+  readonly clock: Clock
+  readonly #node: Node
+  /** By what is waited for, in the order of their beginning. */
+  readonly #places = new Map<string, Place>()
+
+  constructor({ node, clock = systemClock }: WaitsOptions) {
+    this.#node = node
+    this.clock = clock
+  }
+
+  /** The job for this key, or a new one; undefined where there is no room for it. */
+  join(wanted: WaitFor): WaitJob | undefined {
+    const { uri, isPinned, limitMs = WAIT_MS } = wanted
+    const key = `${isPinned ? 'pinned ' : ''}${formatUri(uri)}`
+    const known = this.#places.get(key)?.job
+    if (known !== undefined && !(known.isOver && known.overMs > FRESH_MS)) return known
+    if (known !== undefined) this.cancel(known)
+    if (!this.#makeRoom()) return undefined
+    const id = randomBytes(ID_BYTES).toString('base64url')
+    const open = openingOf(this.#node, uri, isPinned)
+    const job = new WaitJob({ id, uri, limitMs, open, clock: this.clock })
+    const place = { job, viewers: 0, stopTimer: () => {} }
+    this.#places.set(key, place)
+    job.onChange(() => {
+      if (job.isOver || job.isKept) this.#setTimer(place)
+    })
+    return job
+  }
+
+  /** Jobs now, those that are over and not forgotten among them. */
+  get size(): number {
+    return this.#places.size
+  }
+
+  /** @throws ShoalError E_ROUTE where there is none, or none any more. */
+  find(id: string): WaitJob {
+    const place = [...this.#places.values()].find(({ job }) => job.id === id)
+    if (place === undefined) throw new ShoalError('E_ROUTE', 'There is no such wait any more.')
+    return place.job
+  }
+
+  /** Those that keep trying, and what they have found, the oldest first. */
+  get kept(): readonly WaitJob[] {
+    return [...this.#places.values()].flatMap(({ job }) => (job.isKept ? [job] : []))
+  }
+
+  /** As long as somebody looks the job goes on; the returned function, called once, says that one has left. */
+  view(job: WaitJob): () => void {
+    const place = this.#placeOf(job)
+    if (place === undefined) return () => {}
+    place.viewers++
+    this.#setTimer(place)
+    return () => {
+      place.viewers--
+      this.#setTimer(place)
+    }
+  }
+
+  /** @throws ShoalError E_BUSY where too many do already. */
+  keep(job: WaitJob): void {
+    if (!job.isKept && this.kept.length >= MAX_KEPT) {
+      throw new ShoalError('E_BUSY', `${MAX_KEPT} keys are being tried in the background already.`)
+    }
+    job.keep()
+  }
+
+  /** Ends a job and forgets it. Idempotent. */
+  cancel(job: WaitJob): void {
+    for (const [key, place] of this.#places) {
+      if (place.job !== job) continue
+      this.#places.delete(key)
+      place.stopTimer()
+    }
+    job.cancel()
+  }
+
+  /** Ends them all. */
+  close(): void {
+    for (const { job } of this.#places.values()) this.cancel(job)
+  }
+
+  /** What is over makes room for what is new. */
+  #makeRoom(): boolean {
+    if (this.#places.size < MAX_JOBS) return true
+    const over = [...this.#places.values()].find(({ job }) => job.isOver && !job.isKept)
+    if (over !== undefined) this.cancel(over.job)
+    return over !== undefined
+  }
+
+  #placeOf(wanted: WaitJob): Place | undefined {
+    return [...this.#places.values()].find(({ job }) => job === wanted)
+  }
+
+  /** When it is to be forgotten, as it stands now. */
+  #setTimer(place: Place): void {
+    place.stopTimer()
+    const delayMs = delayOf(place)
+    const stop = delayMs === undefined ? undefined : this.#cancelAfter(delayMs, place)
+    place.stopTimer = stop ?? ((): void => {})
+  }
+
+  #cancelAfter(delayMs: number, { job }: Place): () => void {
+    return this.clock.after(delayMs, () => {
+      this.cancel(job)
+    })
+  }
+}
+
+/** undefined: it stays, or is forgotten already. */
+function delayOf({ job, viewers }: Place): number | undefined {
+  if (job.state === 'cancelled') return undefined
+  if (job.isOver) return job.isKept && job.state === 'found' ? KEPT_MS : OVER_MS
+  return job.isKept || viewers > 0 ? undefined : IDLE_MS
+}
