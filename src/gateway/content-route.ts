@@ -17,19 +17,23 @@ import { isKeyAttempt } from './safe/key-path.ts'
 import type { Sites } from './safe/sites.ts'
 import { redirect, serveContent } from './serve-content.ts'
 import { rawPath } from './target.ts'
+import { attend } from './wait/attend.ts'
+import { Waits } from './wait/waits.ts'
 
 const WORD_WARNING = 'anyone may write to this word'
 
 export interface ContentRouteOptions {
   /** How long a stream may give nothing, ms; default SOURCE_STALL_MS. */
   readonly stallMs?: number
+  /** Where browsers wait; default: a place of its own. */
+  readonly waits?: Waits
 }
 
 /** Serves every path that is a key attempt; passes on all others. */
 export function createContentRoute(
   node: Node,
   sites: Sites,
-  { stallMs }: ContentRouteOptions = {},
+  { stallMs, waits = new Waits({ node }) }: ContentRouteOptions = {},
 ): RequestHandler {
   return async (request, response, next) => {
     const path = rawPath(request)
@@ -42,9 +46,14 @@ export function createContentRoute(
     if (uri.type === 'ksk') response.setHeader('X-Shoal-Warning', WORD_WARNING)
     const ask = readAsk(request, response, { uri, sites, stallMs })
     const target = needsOtherSpelling(uri, path)
-    if (target !== undefined) redirect(ask, 301, target)
-    else if (uri.type === 'usk') await serveEdition(node, ask, uri)
-    else await serve(node, ask)
+    if (target !== undefined) {
+      redirect(ask, 301, target)
+      return
+    }
+    const ready = await attend(waits, ask)
+    if (ready === undefined) return
+    if (uri.type === 'usk') await serveEdition(node, ready, uri)
+    else await serve(node, ready)
   }
 }
 
@@ -67,7 +76,7 @@ async function serveEdition(node: Node, ask: Ask, uri: ShoalUri & { type: 'usk' 
     return
   }
   const isReload = /no-cache|max-age=0/.test(ask.request.headers['cache-control'] ?? '')
-  const edition = await findEdition(node, uri, { ...ask.fetchOptions, isReload })
+  const edition = ask.edition ?? (await findEdition(node, uri, { ...ask.fetchOptions, isReload }))
   const { cacheControl, link } = edition
   const inEdition = { ...ask, cacheControl, headers: { Link: link } }
   if (edition.isElsewhere) redirect(inEdition, 307, edition.uri)
