@@ -20,6 +20,8 @@ import { Sites } from './safe/sites.ts'
 import { setOwnPageHeaders } from './safety.ts'
 import { UPLOAD_IDLE_MS } from './stalled-upload.ts'
 import { createStaticRoute, findStaticDir, pasteRoute, statusRoute } from './start-page.ts'
+import { createWaitRoutes } from './wait/wait-routes.ts'
+import { Waits } from './wait/waits.ts'
 
 export interface AppOptions {
   readonly node: Node
@@ -32,12 +34,15 @@ export interface AppOptions {
   readonly uploadIdleMs?: number
   /** Which sites may run scripts; default: none. */
   readonly permissions?: ScriptPermissions
+  /** Where browsers wait; whoever gives it closes it. Default: one that nobody closes. */
+  readonly waits?: Waits
 }
 
 /** Everything over HTTP that a node offers; `startGateway` makes it listen. */
 export function createApp(options: AppOptions): Express {
   const { node, logger, staticDir, host = 'localhost', uploadIdleMs = UPLOAD_IDLE_MS } = options
   const sites = new Sites({ host, permissions: options.permissions ?? createScriptPermissions() })
+  const waits = options.waits ?? new Waits({ node })
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -46,9 +51,11 @@ export function createApp(options: AppOptions): Express {
   app.use(setOwnPageHeaders)
   app.use(createHostCheck(host))
   app.use(createOutsideRoute(sites))
+  // before the guard, which keeps sites from the API: their pages are waited for too
+  app.use('/api/v1/waits', createWaitRoutes(waits))
   app.use(sites.guard)
   app.use('/api', createApi({ node, logger, uploadIdleMs }))
-  app.use(createContentRoute(node, sites))
+  app.use(createContentRoute(node, sites, { waits }))
   app.use(pasteRoute)
   app.get('/status', statusRoute)
   app.use(createStaticRoute(staticDir ?? findStaticDir()))

@@ -9,10 +9,11 @@ import type { AddressInfo, Socket } from 'node:net'
 
 import { ShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
-import type { Logger } from '../runtime.ts'
+import type { Clock, Logger } from '../runtime.ts'
 import { bracketed } from './access.ts'
 import { createApp } from './app.ts'
 import type { ScriptPermissions } from './safe/script-permission.ts'
+import { Waits } from './wait/waits.ts'
 
 export interface GatewayOptions {
   readonly node: Node
@@ -25,6 +26,8 @@ export interface GatewayOptions {
   readonly staticDir?: string
   /** Which sites may run scripts; default: none. */
   readonly permissions?: ScriptPermissions
+  /** What the patience of waiting browsers is measured by; default: the real time. */
+  readonly clock?: Clock
 }
 
 export interface Gateway {
@@ -68,7 +71,8 @@ const NOT_HTTP = { status: 400, detail: 'This is not a valid HTTP request.' }
 /** Listens. @throws ShoalError E_LISTEN where the port or address cannot be had. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { host = '127.0.0.1', port, ...rest } = options
-  const server = createServer(SERVER_OPTIONS, createApp({ ...rest, host }))
+  const waits = new Waits(rest)
+  const server = createServer(SERVER_OPTIONS, createApp({ ...rest, host, waits }))
   server.maxConnections = MAX_CONNECTIONS
   answerBrokenRequests(server)
   await listen(server, host, port)
@@ -78,7 +82,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     url: `http://${bracketed(host)}:${boundPort}/`,
     host,
     port: boundPort,
-    close: () => (closed ??= closeServer(server)),
+    close: () => (closed ??= closeServer(server, waits)),
   }
 }
 
@@ -101,12 +105,13 @@ function listenMessage(code: string | undefined, host: string, port: number): st
   return `The gateway cannot listen on ${place} (${code ?? 'unknown reason'}).`
 }
 
-function closeServer(server: Server): Promise<void> {
+function closeServer(server: Server, waits: Waits): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => {
       resolve()
     })
     server.closeAllConnections()
+    waits.close() // after them: a page shall see that nobody answers, not that somebody stopped it
   })
 }
 
