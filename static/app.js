@@ -11,6 +11,7 @@ import { showRing } from './ring-state.js'
 import { showStore } from './store-state.js'
 import { tarOf } from './tar.js'
 import { UploadRow } from './upload-row.js'
+import { showWaits } from './waits.js'
 
 const POLL_MS = 2000
 
@@ -106,6 +107,7 @@ async function followSpread(statusPath, row) {
 async function followStatus() {
   for (; ; await pause()) {
     if (document.hidden) continue
+    void showWaits()
     const now = await status().catch(() => undefined)
     showConnection(now)
     if (now === undefined) continue

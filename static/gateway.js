@@ -50,6 +50,16 @@
  * @property {{ pendingBlocks: number }} outbox
  */
 
+/**
+ * @typedef {object} Wait
+ * @property {string} id
+ * @property {string} uri
+ * @property {string} name empty for a key that tells none
+ * @property {'trying' | 'pausing' | 'found' | 'failed' | 'cancelled'} state
+ * @property {number} attempts
+ * @property {string} detail how it stands, as a sentence
+ */
+
 const NO_ANSWER = 'The node does not answer. Is it still running?'
 
 /**
@@ -122,6 +132,18 @@ export async function status() {
   const response = await fetch('/api/v1/status')
   if (!response.ok) throw new Error(problemText(await response.text()))
   return await response.json()
+}
+
+/** @returns {Promise<Wait[]>} keys that are looked for in the background */
+export async function waits() {
+  const response = await fetch('/api/v1/waits')
+  if (!response.ok) throw new Error(problemText(await response.text()))
+  return (await response.json()).waits
+}
+
+/** @param {string} id of a wait that is to end */
+export async function forgetWait(id) {
+  await fetch(`/api/v1/waits/${id}`, { method: 'DELETE' })
 }
 
 /**
