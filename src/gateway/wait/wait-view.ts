@@ -3,7 +3,6 @@
  * @module
  */
 import { isShoalError } from '../../errors.ts'
-import { BLOCK_BYTES } from '../../keys/block.ts'
 import type { FetchProgress } from '../../node.ts'
 import { adviceOf } from '../error-page.ts'
 import { problemOf } from '../problem.ts'
@@ -33,6 +32,9 @@ export interface WaitView {
   /** The numbers, named, as a person reads them. */
   readonly facts: readonly (readonly [name: string, value: string])[]
 }
+
+/** What a block carries (spec §2). */
+const BLOCK_BYTES = 32 * 1024
 
 const SEEKING: Readonly<Record<FetchProgress['stage'], string>> = {
   document: 'The node asks for the signed document that the key names.',
