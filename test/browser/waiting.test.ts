@@ -151,6 +151,17 @@ describe('the waiting page in a browser', { skip }, () => {
     ])
   })
 
+  test('a window that nobody sees holds no connection, and turns into the content too', async () => {
+    await page.addInitScript(`Object.defineProperty(document, 'hidden', { get: () => true })`)
+    const asked: string[] = []
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname))
+    await openSlowly(node.add('<h1>Found</h1>', { contentType: 'text/html' }))
+    node.release()
+    await heading('Found').waitFor()
+    assert.ok(asked.some((path) => path.startsWith('/api/v1/waits/')))
+    assert.ok(!asked.some((path) => path.endsWith('/events')))
+  })
+
   test('stopping ends the fetch, and it can be tried again', async () => {
     await openSlowly(node.add('<h1>Found</h1>', { contentType: 'text/html' }))
     await button('Stop').click()
