@@ -124,7 +124,7 @@ test('without peers it is tried again each second until the time is up', async (
   waits.view(job)
   await clock.runFor(4500)
   assert.deepEqual([job.state, job.attempts], ['pausing', 5])
-  assert.match(viewOf(job).detail, /no peers yet/)
+  assert.match(viewOf(job).detail, /no peers to ask.*tries again/)
   await clock.runFor(10 * SECOND_MS)
   assert.deepEqual([job.state, job.attempts, codeOf(job)], ['failed', 10, 'E_NO_PEERS'])
 })

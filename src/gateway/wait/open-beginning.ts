@@ -28,7 +28,7 @@ export function openingOf(node: Node, uri: ShoalUri, isPinned: boolean): Open {
       case 'no-peers':
       case 'timed-out':
       case 'not-local':
-        throw outcomeError(outcome.type, 'No node that was asked holds this content.')
+        throw outcomeError(node, outcome.type, 'No node that was asked holds this content.')
       case 'found':
       case 'folder':
       case 'slash-missing':

@@ -82,10 +82,7 @@ function wordsOf(job: WaitJob): Pick<WaitView, 'heading' | 'detail' | 'status'> 
 }
 
 function reasonOf({ error }: WaitJob): string {
-  const code = isShoalError(error) ? error.code : undefined
-  if (code === 'E_NO_PEERS') return 'The node has no peers yet and is looking for some.'
-  if (code === 'E_NOT_FOUND') return 'No node that was asked holds it right now.'
-  return 'No answer came in time.'
+  return isShoalError(error) ? error.message : 'No answer came.'
 }
 
 function factsOf(job: WaitJob, bytesPerSecond: number): WaitView['facts'] {
