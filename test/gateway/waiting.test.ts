@@ -54,7 +54,7 @@ async function gateway(t: TestContext) {
   return { node, clock, waits, url, get, open }
 }
 
-/** As `fetch`, which says of itself that it is no navigation. */
+/** As `fetch`, which says of itself that it is no navigation; goes on to the origin of a site. */
 async function ask(
   url: string,
   options: { headers: Record<string, string>; method?: string; signal?: AbortSignal },
@@ -63,6 +63,11 @@ async function ask(
   sent.end()
   const [answer] = (await once(sent, 'response')) as [IncomingMessage]
   const { statusCode: status = 0, headers } = answer
+  const site = /^http:\/\/([^/]+\.localhost:\d+)\//.exec(headers.location ?? '')?.[1]
+  if (site !== undefined) {
+    answer.resume()
+    return await ask(url, { ...options, headers: { ...options.headers, Host: site } })
+  }
   const body = status === 204 ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>)
   return new Response(body, { status, headers: headers as Record<string, string> })
 }
