@@ -32,6 +32,8 @@ export interface Member {
   readonly position: number
   readonly topology: Topology
   readonly links: Set<string>
+  /** Dials under way. */
+  readonly dialing: Set<string>
   isAlive: boolean
   readonly startedAtMs: number
   dials: number
@@ -92,6 +94,7 @@ export class TopologyNetwork {
       position,
       topology: new Topology({ position, rng: createSeededRng(seed), tuning: this.#tuning }),
       links: new Set(),
+      dialing: new Set(),
       isAlive: true,
       startedAtMs: this.nowMs,
       dials: 0,
@@ -158,6 +161,7 @@ export class TopologyNetwork {
       this.#dial(member, output.key, output.through)
     } else if (output.type === 'drop') {
       member.drops++
+      member.dialing.delete(output.key) // as a transport ends the dial, too
       const isLinked = member.links.delete(output.key)
       const other = this.members.get(output.key)
       if (!isLinked) return
@@ -181,7 +185,10 @@ export class TopologyNetwork {
       this.after(DIAL_TIME_OUT_MS, () => this.give(from, { type: 'dial-failed', key }))
       return
     }
-    this.after(DIAL_MS, () => this.#connect(from, to))
+    from.dialing.add(key)
+    this.after(DIAL_MS, () => {
+      if (from.dialing.delete(key)) this.#connect(from, to)
+    })
   }
 
   #dialDecoy(from: Member, key: string): void {
