@@ -62,7 +62,7 @@ function outsideLink(url: string): string | undefined {
 
 function destinationOf(value: string): Destination {
   // what the URL parser of a browser takes away before it reads anything
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   const url = value.replace(/^[\0-\x20]+|[\0-\x20]+$|[\t\n\r]/g, '')
   const scheme = SCHEME.exec(url)?.[1]?.toLowerCase()
   if (scheme === undefined) return { place: TWO_SLASHES.test(url) ? 'outside' : 'inside', url }

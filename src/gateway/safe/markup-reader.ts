@@ -38,7 +38,7 @@ const MAX_VALUE_CHARACTERS = 1 << 20
 const MAX_ATTRIBUTES = 256
 const MAX_NAME_CHARACTERS = 128
 
-// eslint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f]/g
 
 /** Reads markup piece by piece; every call of the handler happens inside `write` or `end`. */

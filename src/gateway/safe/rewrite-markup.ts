@@ -41,9 +41,9 @@ const CLOSED: ReadonlySet<ElementRule> = new Set(['keep', 'style', 'script', 'hi
 const OF_SCRIPTS = /^(?:data-|on)[a-z0-9_-]+$/
 const NAME = /^[a-z][a-z0-9._-]*$/i
 /** Not the characters that XML forbids and HTML drops. */
-// eslint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const SPECIAL = /[&<>"\0-\x08\x0b\x0c\x0e-\x1f]/
-// eslint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const SPECIALS = /[&<>"\0-\x08\x0b\x0c\x0e-\x1f]/g
 const ESCAPES: { readonly [character: string]: string } = {
   '&': '&amp;',
