@@ -4,6 +4,7 @@
  * @module
  */
 import type { Clock } from '../../src/runtime.ts'
+import { poolWorkEnds } from './pool-work.ts'
 
 export interface SimulatedClock extends Clock {
   /** Runs every event due up to `ms` on this clock, then stands at `ms`. */
@@ -83,6 +84,7 @@ export function createSimulatedClock(): SimulatedClock {
 
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+  await poolWorkEnds()
 }
 
 function isBefore(a: Event, b: Event): boolean {
