@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   E_NOT_FOUND: { status: 404, retry: true },
   E_CONDITION: { status: 412, retry: false },
   E_NOT_LOCAL: { status: 412, retry: true },
+  E_TOO_LARGE: { status: 413, retry: false },
   E_RANGE: { status: 416, retry: false },
   E_NAME: { status: 400, retry: false },
   E_KEY: { status: 400, retry: false },

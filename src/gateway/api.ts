@@ -17,18 +17,18 @@ import { methodError } from './problem.ts'
 import { createPublishRoute } from './publish-route.ts'
 import { createCheckRoute, createResizeRoute } from './store-routes.ts'
 import { UploadPlaces } from './upload.ts'
+import type { UploadLimits } from './upload.ts'
 
 export interface ApiOptions {
   readonly node: Node
   readonly logger: Logger
-  /** How long an upload may stand still, ms. */
-  readonly uploadIdleMs: number
+  readonly uploads: UploadLimits
 }
 
 /** Routes below `/api`. */
-export function createApi({ node, logger, uploadIdleMs }: ApiOptions): Router {
+export function createApi({ node, logger, uploads }: ApiOptions): Router {
   const api = Router({ caseSensitive: true, strict: true })
-  const places = new UploadPlaces(node, uploadIdleMs)
+  const places = new UploadPlaces(node, uploads)
   const insert = createInsertRoute(node, places)
   const publish = createPublishRoute(node, places)
   const onlyGet = refuseMethod('GET, HEAD')

@@ -36,11 +36,15 @@ export interface AppOptions {
   readonly permissions?: ScriptPermissions
   /** Where browsers wait; whoever gives it closes it. Default: one that nobody closes. */
   readonly waits?: Waits
+  /** Longest body of an upload, bytes; default: what the store takes. */
+  readonly maxUploadBytes?: number
 }
 
 /** Everything over HTTP that a node offers; `startGateway` makes it listen. */
 export function createApp(options: AppOptions): Express {
-  const { node, logger, staticDir, host = 'localhost', uploadIdleMs = UPLOAD_IDLE_MS } = options
+  const { node, logger, staticDir, host = 'localhost' } = options
+  const { uploadIdleMs = UPLOAD_IDLE_MS, maxUploadBytes = Number.POSITIVE_INFINITY } = options
+  const uploads = { idleMs: uploadIdleMs, maxBytes: maxUploadBytes }
   const sites = new Sites({ host, permissions: options.permissions ?? createScriptPermissions() })
   const waits = options.waits ?? new Waits({ node })
   const app = express()
@@ -54,7 +58,7 @@ export function createApp(options: AppOptions): Express {
   // before the guard, which keeps sites from the API: their pages are waited for too
   app.use('/api/v1/waits', createWaitRoutes(waits))
   app.use(sites.guard)
-  app.use('/api', createApi({ node, logger, uploadIdleMs }))
+  app.use('/api', createApi({ node, logger, uploads }))
   app.use(createContentRoute(node, sites, { waits }))
   app.use(pasteRoute)
   app.get('/status', statusRoute)

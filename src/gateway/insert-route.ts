@@ -1,12 +1,13 @@
 /**
  * `POST` and `PUT /api/v1/insert`: the raw body is the content, streamed as it comes in, or with
- * `folder=1` a tar of it. 201 when its last byte is safe in the outbox. The request's own Content-Type
- * is ignored: most clients make it up.
+ * `folder=1` a tar of it. 201 when its last byte is safe in the outbox. Of a POST of `multipart/form-data`
+ * the file is the content; any other Content-Type is ignored: most clients make it up.
  * @module
  */
 import type { Request, RequestHandler, Response } from 'express'
 
 import type { InsertFolderOptions, InsertOptions, Node } from '../node.ts'
+import { isForm, withForm } from './form.ts'
 import { hangUpSignal } from './hang-up.ts'
 import { isMediaType } from './media-type.ts'
 import { tarItems } from './tar-items.ts'
@@ -19,7 +20,8 @@ const WORD_WARNING = 'Anyone may write to this word: what readers find under it 
 export function createInsertRoute(node: Node, places: UploadPlaces): RequestHandler {
   return async (request, response) => {
     const query = queryOf(request)
-    if (flag(query, 'folder')) await insertFolder(node, { request, response, query }, places)
+    if (flag(query, 'folder') && !isForm(request))
+      await insertFolder(node, { request, response, query }, places)
     else await insertFile(node, { request, response, query }, places)
   }
 }
@@ -35,11 +37,17 @@ async function insertFile(
   { request, response, query }: Exchange,
   places: UploadPlaces,
 ): Promise<void> {
-  const options = fileOptions(query)
-  const { uri, size, type, insertId } = await places.receive(request, (body) =>
-    node.insert(body, { ...options, signal: hangUpSignal(response) }),
+  const insert = async (content: AsyncIterable<Uint8Array>, given: URLSearchParams) => {
+    const options = fileOptions(given)
+    const signal = hangUpSignal(response)
+    return { ...(await node.insert(content, { ...options, signal })), word: options.word }
+  }
+  const { uri, size, type, insertId, word } = await places.receive(request, (body) =>
+    isForm(request)
+      ? withForm(request, body, { query, use: (form) => insert(form.content, form.query) })
+      : insert(body, query),
   )
-  sendCreated(response, { uri, insertId }, { uri, size, type, ...warningFor(options.word) })
+  sendCreated(response, { uri, insertId }, { uri, size, type, ...warningFor(word) })
 }
 
 async function insertFolder(
@@ -87,7 +95,9 @@ export function refuseWithFolder(query: URLSearchParams, parameters: readonly st
   }
 }
 
+/** @throws ShoalError E_QUERY, E_NAME */
 function fileOptions(query: URLSearchParams): InsertOptions {
+  if (flag(query, 'folder')) throw badQuery('folder', 'is not said of one file')
   const contentType = mediaType(query)
   const bare = flag(query, 'urn')
   const common = commonOptions(query)

@@ -28,6 +28,8 @@ export interface GatewayOptions {
   readonly permissions?: ScriptPermissions
   /** What the patience of waiting browsers is measured by; default: the real time. */
   readonly clock?: Clock
+  /** Longest body of an upload, bytes; default: what the store takes. */
+  readonly maxUploadBytes?: number
 }
 
 export interface Gateway {

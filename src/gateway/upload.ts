@@ -13,19 +13,28 @@ import { unlessStalled } from './stalled-upload.ts'
 /** Uploads at once, each holding a few blocks in memory; one more is answered 429. */
 const MAX_UPLOADS = 16
 
+export interface UploadLimits {
+  /** How long an upload may stand still, ms. */
+  readonly idleMs: number
+  /** Longest body, bytes. */
+  readonly maxBytes: number
+}
+
 /** The places for uploads of one gateway. */
 export class UploadPlaces {
   readonly #node: Pick<Node, 'status'>
-  readonly #idleMs: number
+  readonly #limits: UploadLimits
   #taken = 0
 
-  /** `idleMs`: how long an upload may stand still, ms. */
-  constructor(node: Pick<Node, 'status'>, idleMs: number) {
+  constructor(node: Pick<Node, 'status'>, limits: UploadLimits) {
     this.#node = node
-    this.#idleMs = idleMs
+    this.#limits = limits
   }
 
-  /** Hands the body to `take` while it has a place. @throws ShoalError E_BUSY, and what `take` throws. */
+  /**
+   * Hands the body to `take` while it has a place. @throws ShoalError E_BUSY, E_TOO_LARGE, and what `take`
+   * throws.
+   */
   async receive<T>(
     request: Request,
     take: (body: AsyncIterable<Uint8Array>) => Promise<T>,
@@ -33,15 +42,33 @@ export class UploadPlaces {
     if (this.#taken >= MAX_UPLOADS) {
       throw new ShoalError('E_BUSY', `${MAX_UPLOADS} uploads are running already.`)
     }
+    const { idleMs, maxBytes } = this.#limits
+    if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
     this.#taken++
     try {
       // the iterator must not take the socket with it: a full store still has to be told
       const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
-      return await take(unlessStalled(body, this.#idleMs))
+      return await take(unlessLonger(unlessStalled(body, idleMs), maxBytes))
     } catch (error) {
       throw explainFull(error, this.#node)
     } finally {
       this.#taken--
     }
   }
+}
+
+async function* unlessLonger(
+  content: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  for await (const piece of content) {
+    bytes += piece.length
+    if (bytes > maxBytes) throw tooLarge(maxBytes)
+    yield piece
+  }
+}
+
+function tooLarge(maxBytes: number): ShoalError {
+  return new ShoalError('E_TOO_LARGE', `This gateway takes ${maxBytes} bytes at most in an upload.`)
 }
