@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   E_NO_PATH: { status: 404, retry: false },
   E_EXISTS: { status: 409, retry: false },
   E_COLLISION: { status: 409, retry: true },
+  E_OFFSET: { status: 409, retry: true },
   E_FADED: { status: 409, retry: true },
   E_BUSY: { status: 429, retry: true },
   E_MESSAGE_CODEC: { status: 0, retry: false },

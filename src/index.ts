@@ -29,6 +29,7 @@ export type {
   Node,
   NodeStatus,
   NodeStore,
+  NodeUploads,
   PublishOptions,
   PublishResult,
   PublishSource,
@@ -39,5 +40,8 @@ export type {
   StoreCondition,
   StoreStats,
   StoreStatus,
+  UploadPart,
+  UploadRequest,
+  UploadState,
 } from './node.ts'
 export type { ConnectOptions, NodeOptions, Parts } from './options.ts'

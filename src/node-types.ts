@@ -162,6 +162,52 @@ export interface InsertResult {
   readonly insertId: number
 }
 
+export type UploadRequest = Omit<InsertOptions, 'signal' | 'word'> & {
+  /** Bytes that will come in all, where that is known. */
+  readonly length?: number
+  /** An upload with the same one is not made again but goes on. */
+  readonly tag?: string
+}
+
+/** The next part of an upload. */
+export interface UploadPart {
+  /** Bytes before it. */
+  readonly offset: number
+  readonly content: AsyncIterable<Uint8Array>
+  /** Nothing comes after it. */
+  readonly isLast: boolean
+  readonly length?: number | undefined
+  readonly signal?: AbortSignal
+}
+
+export interface UploadState {
+  /** 32 hex digits by chance: who has them may go on with the upload, and end it. */
+  readonly id: string
+  /** Bytes taken so far: where the next part begins. */
+  readonly offset: number
+  readonly length: number | undefined
+  /** Once it is whole. */
+  readonly result: InsertResult | undefined
+}
+
+/**
+ * Inserts that come in parts, over several connections and across restarts. At most 16; one without a byte
+ * for an hour gives way to a new one, and ends after a day. Of a part that breaks off what has come stays.
+ */
+export interface NodeUploads {
+  /** Throws E_QUERY, E_BUSY, E_STORE_IO. */
+  create(request: UploadRequest): Promise<UploadState>
+  /** undefined: there is none. A part that is coming in ends. */
+  status(id: string): UploadState | undefined
+  /**
+   * Resolves when the part is taken, and with the last one when all is safe in the outbox. A part before it that
+   * still comes in ends. Throws E_ROUTE, E_OFFSET, E_REQUEST, E_STORE_FULL, E_STORE_IO, and what `content` throws.
+   */
+  append(id: string, part: UploadPart): Promise<UploadState>
+  /** False: there is none. */
+  cancel(id: string): Promise<boolean>
+}
+
 export interface InsertFolderOptions {
   /** Last path segment of the URI; default `folder`. */
   readonly name?: string
@@ -317,6 +363,7 @@ export interface Node {
    * E_COLLISION (it exists), E_NO_PEERS, E_TIMEOUT (whether it does cannot be found out) besides.
    */
   publish(source: PublishSource, options: PublishOptions): Promise<PublishResult>
+  readonly uploads: NodeUploads
   readonly keys: PublisherKeys
   /** The newest edition: by its head, else by probing; a negative edition probes in any case. */
   lookUp(uri: UskUri, options?: LookUpOptions): Promise<LookUpOutcome>

@@ -21,6 +21,8 @@ import { WindowShares } from './content/window.ts'
 import { openDiskStore } from './datastore/disk-store.ts'
 import { createMemoryStore } from './datastore/memory-store.ts'
 import type { StorePair } from './datastore/store.ts'
+import { openJournal } from './journal.ts'
+import type { Journal } from './journal.ts'
 import { openKeyring, publisherKeysOf } from './keyring.ts'
 import type { Keyring } from './keyring.ts'
 import { keyPairFromSeed, randomBytes } from './keys/primitives.ts'
@@ -54,6 +56,8 @@ import type { Driver } from './routing/net/driver.ts'
 import { createSystemRng, silentLogger, systemClock } from './runtime.ts'
 import type { Clock, Logger, Rng } from './runtime.ts'
 import { linkAbort } from './signals.ts'
+import { readUploads, Uploads } from './uploads/uploads.ts'
+import type { UploadRecord } from './uploads/upload-record.ts'
 import { VERSION } from './version.ts'
 
 const DAY_MS = 86_400_000
@@ -82,8 +86,10 @@ export async function createNode(options: NodeOptions = {}): Promise<Node> {
     const network = new NodeNetwork(resolved, { keyPair, store: store.blocks, clock, rng, logger })
     const keyring = await openKeyring({ dataDir })
     resolved.signal?.throwIfAborted()
+    const journal = await openJournal(dataDir)
+    const uploads = await readUploads(journal)
     await network.open()
-    return new RunningNode({ resolved, store, network, clock, rng, keyring })
+    return new RunningNode({ resolved, store, network, clock, rng, keyring, journal, uploads })
   } catch (error) {
     await store.blocks.close()
     throw error
@@ -102,8 +108,20 @@ function openStore(
   return Promise.resolve(createMemoryStore({ quotaBytes, rng: runtime.rng }))
 }
 
+interface RunningParts {
+  resolved: ResolvedOptions
+  store: StorePair
+  network: NodeNetwork
+  clock: Clock
+  rng: Rng
+  keyring: Keyring
+  journal: Journal
+  uploads: readonly UploadRecord[]
+}
+
 class RunningNode implements Node {
   readonly keys: PublisherKeys
+  readonly uploads: Uploads
   readonly store: NodeStore
   readonly destroyed: Promise<void>
   readonly #name: string
@@ -120,15 +138,8 @@ class RunningNode implements Node {
   #isDestroyed = false
   #closed: Promise<void> | undefined
 
-  constructor(parts: {
-    resolved: ResolvedOptions
-    store: StorePair
-    network: NodeNetwork
-    clock: Clock
-    rng: Rng
-    keyring: Keyring
-  }) {
-    const { resolved, store, network, clock, rng, keyring } = parts
+  constructor(parts: RunningParts) {
+    const { resolved, store, network, clock, rng, keyring, journal } = parts
     this.#name = resolved.network // and nothing else: a passphrase is among the options
     this.#store = store
     this.store = store.care
@@ -170,6 +181,12 @@ class RunningNode implements Node {
       insertBlock,
       isHeld: (address) => this.#publications.isHeld(address),
     })
+    const sink = {
+      ...this.#insertParts(),
+      signal: this.#closing.signal,
+      peers: (): number => this.#driver.peers,
+    }
+    this.uploads = new Uploads({ journal, sink }, parts.uploads)
     network.onPeer(() => {
       this.#spreader.retryNow()
       this.#publications.wake()
@@ -274,7 +291,8 @@ class RunningNode implements Node {
   }
 
   insertStatus(insertId: number): InsertStatus | undefined {
-    const insert = this.#store.outbox.insert(insertId)
+    const { outbox } = this.#store
+    const insert = this.uploads.spread(insertId, outbox) ?? outbox.insert(insertId)
     if (insert === undefined) return undefined
     const { blocks, spreadBlocks, lostBlocks } = insert
     return { blocks, spreadBlocks, lostBlocks, peers: this.#driver.peers }
@@ -304,6 +322,7 @@ class RunningNode implements Node {
 
   async #close(): Promise<void> {
     this.#closing.abort(new ShoalError('E_CLOSED', 'The node is closing.'))
+    await this.uploads.close()
     await this.#publications.close()
     await this.#spreader.close()
     await this.#network.close({ forget: this.#isDestroyed })

@@ -5,9 +5,8 @@
  */
 import mime from 'mime'
 import { ShoalError } from '../errors.ts'
-import { BLOCK_BYTES, toAddress } from '../keys/block.ts'
-import { concat } from '../keys/bytes.ts'
-import { CONVERGENCE_SECRET_BYTES, ErisEncoder } from '../keys/eris.ts'
+import { toAddress } from '../keys/block.ts'
+import { CONVERGENCE_SECRET_BYTES } from '../keys/eris.ts'
 import type { ReadCapability } from '../keys/eris.ts'
 import { randomBytes } from '../keys/primitives.ts'
 import { formatUri, formatUrn } from '../keys/uri.ts'
@@ -15,7 +14,11 @@ import type { ContentUri } from '../keys/uri.ts'
 import { linkAbort } from '../signals.ts'
 import { BlockSink, untilAborted } from './block-sink.ts'
 import type { SinkContext } from './block-sink.ts'
+import { FileEncoder } from './file-encoder.ts'
 import { encodeManifest, isContentType, maxInlineBytes } from './manifest.ts'
+
+/** Bare content has no manifest to lie in. */
+export const NO_INLINE_BYTES = 0
 
 /** What every insert needs of the node. */
 export type InsertContext = Omit<SinkContext, 'signal'> & {
@@ -60,20 +63,34 @@ export async function insertContent(
 ): Promise<Inserted> {
   checkContentType(request.contentType)
   return await withSink(context, async (sink, signal) => {
-    const { name, isBare, isConvergent, contentType } = request
-    const frozenType = contentType ?? (isConvergent ? undefined : typeOfName(name))
+    const { isBare, isConvergent } = request
     const secret = convergenceSecretFor(isConvergent || isBare)
     const bytes = untilAborted(content, signal)
     const { size, uri } = isBare
       ? await insertBare(bytes, sink, secret)
-      : await insertWithManifest(bytes, { sink, secret, contentType: frozenType })
-    return {
-      uri: isBare ? formatUrn(uri) : formatUri({ ...uri, name }),
-      size,
-      type: frozenType ?? typeOfName(name) ?? 'application/octet-stream',
-      insertId: sink.insertId,
-    }
+      : await insertWithManifest(bytes, { sink, secret, contentType: frozenTypeOf(request) })
+    return insertedOf(request, { uri, size, insertId: sink.insertId })
   })
+}
+
+/** The content type that the manifest of a request names. */
+export function frozenTypeOf(request: InsertRequest): string | undefined {
+  const { name, isConvergent, contentType } = request
+  return contentType ?? (isConvergent ? undefined : typeOfName(name))
+}
+
+/** What is told of an insert that is whole. */
+export function insertedOf(
+  request: InsertRequest,
+  { uri, size, insertId }: { uri: ContentUri; size: number; insertId: number },
+): Inserted {
+  const { name, isBare } = request
+  return {
+    uri: isBare ? formatUrn(uri) : formatUri({ ...uri, name }),
+    size,
+    type: frozenTypeOf(request) ?? typeOfName(name) ?? 'application/octet-stream',
+    insertId,
+  }
 }
 
 /** @throws ShoalError E_QUERY */
@@ -111,13 +128,9 @@ async function insertBare(
   sink: BlockSink,
   secret: Uint8Array,
 ): Promise<{ size: number; uri: ContentUri }> {
-  const encoder = new ErisEncoder(secret, BLOCK_BYTES)
-  let size = 0
-  for await (const piece of content) {
-    size += piece.length
-    await sink.addAll(encoder.update(piece))
-  }
-  return { size, uri: uriOf(await sink.finish(encoder), 'bare') }
+  const file = new FileEncoder(secret, NO_INLINE_BYTES)
+  for await (const piece of content) await sink.addAll(file.push(piece))
+  return { size: file.size, uri: uriOf(await file.finishTree(sink), 'bare') }
 }
 
 async function insertWithManifest(
@@ -143,25 +156,10 @@ export async function encodeFile(
   },
 ): Promise<{ size: number; manifest: Uint8Array }> {
   const { sink, secret, contentType, maxManifestBytes } = how
-  const limit = maxInlineBytes(contentType, maxManifestBytes)
-  const head: Uint8Array[] = []
-  let size = 0
-  let encoder: ErisEncoder | undefined
-  for await (const piece of content) {
-    size += piece.length
-    if (encoder !== undefined) await sink.addAll(encoder.update(piece))
-    else {
-      head.push(piece)
-      if (size <= limit) continue
-      encoder = new ErisEncoder(secret, BLOCK_BYTES)
-      await sink.addAll(encoder.update(concat(...head)))
-    }
-  }
-  const body =
-    encoder === undefined
-      ? ({ type: 'inline', bytes: concat(...head) } as const)
-      : ({ type: 'tree', root: await sink.finish(encoder) } as const)
-  return { size, manifest: encodeManifest({ size, contentType, body }) }
+  const file = new FileEncoder(secret, maxInlineBytes(contentType, maxManifestBytes))
+  for await (const piece of content) await sink.addAll(file.push(piece))
+  const body = await file.finish(sink)
+  return { size: file.size, manifest: encodeManifest({ size: file.size, contentType, body }) }
 }
 
 /** The URI of a tree whose root is in the outbox. */

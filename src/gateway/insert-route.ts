@@ -95,8 +95,8 @@ export function refuseWithFolder(query: URLSearchParams, parameters: readonly st
   }
 }
 
-/** @throws ShoalError E_QUERY, E_NAME */
-function fileOptions(query: URLSearchParams): InsertOptions {
+/** What the parameters say of one file. @throws ShoalError E_QUERY, E_NAME */
+export function fileOptions(query: URLSearchParams): InsertOptions {
   if (flag(query, 'folder')) throw badQuery('folder', 'is not said of one file')
   const contentType = mediaType(query)
   const bare = flag(query, 'urn')

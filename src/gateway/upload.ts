@@ -31,6 +31,16 @@ export class UploadPlaces {
     this.#limits = limits
   }
 
+  /** Longest body, and longest sum of parts, bytes. */
+  get maxBytes(): number {
+    return this.#limits.maxBytes
+  }
+
+  /** Of a body or of all parts together; undefined: not known. @throws ShoalError E_TOO_LARGE */
+  checkLength(bytes: number | undefined): void {
+    if (bytes !== undefined && bytes > this.maxBytes) throw tooLarge(this.maxBytes)
+  }
+
   /**
    * Hands the body to `take` while it has a place. @throws ShoalError E_BUSY, E_TOO_LARGE, and what `take`
    * throws.
@@ -43,7 +53,7 @@ export class UploadPlaces {
       throw new ShoalError('E_BUSY', `${MAX_UPLOADS} uploads are running already.`)
     }
     const { idleMs, maxBytes } = this.#limits
-    if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
+    this.checkLength(Number(request.headers['content-length'] ?? 0))
     this.#taken++
     try {
       // the iterator must not take the socket with it: a full store still has to be told

@@ -5,7 +5,7 @@
  * @module
  */
 import { ShoalError } from '../errors.ts'
-import { equals } from './bytes.ts'
+import { concat, equals, readUint64, uint64 } from './bytes.ts'
 import { blake2b256, chacha20 } from './primitives.ts'
 
 export const CONVERGENCE_SECRET_BYTES = 32
@@ -14,6 +14,8 @@ export const MAX_TREE_LEVEL = 5
 const PAIR_BYTES = 64
 const REFERENCE_BYTES = 32
 const PAD_MARK = 0x80
+/** Of a length in a snapshot. */
+const LENGTH_BYTES = 8
 
 /** What names and opens one block of a tree. */
 export interface ReferenceKeyPair {
@@ -69,6 +71,29 @@ export class ErisEncoder {
     this.#secret = secret
     this.#blockBytes = blockBytes
     this.#partial = new Uint8Array(blockBytes)
+  }
+
+  /** An encoder that goes on where another one of the same secret was when it made `snapshot`, whole. */
+  static resume(secret: Uint8Array, blockBytes: number, snapshot: Uint8Array): ErisEncoder {
+    const encoder = new ErisEncoder(secret, blockBytes)
+    let at = 0
+    const take = (): Uint8Array => {
+      const from = at + LENGTH_BYTES
+      at = from + (readUint64(snapshot, at) ?? 0)
+      return snapshot.subarray(from, at)
+    }
+    const partial = take()
+    encoder.#partial.set(partial)
+    encoder.#partialBytes = partial.length
+    while (at < snapshot.length) encoder.#levels.push(PairBuffer.of(take(), blockBytes))
+    return encoder
+  }
+
+  /** All that there is to know between two calls of `update`; its plaintext and keys want sealing. */
+  snapshot(): Uint8Array {
+    const partial = this.#partial.subarray(0, this.#partialBytes)
+    const parts = [partial, ...this.#levels.map((pairs) => pairs.used)]
+    return concat(...parts.flatMap((part) => [uint64(part.length), part]))
   }
 
   *update(piece: Uint8Array): Generator<EncodedBlock, void> {
@@ -137,6 +162,18 @@ class PairBuffer {
 
   constructor(blockBytes: number) {
     this.#bytes = new Uint8Array(blockBytes)
+  }
+
+  /** One that holds `used` already. */
+  static of(used: Uint8Array, blockBytes: number): PairBuffer {
+    const pairs = new PairBuffer(blockBytes)
+    pairs.#bytes.set(used)
+    pairs.count = used.length / PAIR_BYTES
+    return pairs
+  }
+
+  get used(): Uint8Array {
+    return this.#bytes.subarray(0, this.count * PAIR_BYTES)
   }
 
   get isFull(): boolean {

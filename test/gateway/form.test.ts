@@ -151,8 +151,9 @@ test('a form whose insert fails in the middle is answered, and read no further',
 
 test('a sender that goes away, or lies about its length, leaves no insert behind', async (t) => {
   const node = createFakeNode()
-  const { port, close } = await startGateway({ node, logger: silentLogger, port: 0 })
-  t.after(close)
+  const running = await startGateway({ node, logger: silentLogger, port: 0 })
+  t.after(() => running.close())
+  const { port } = running
   const socket = connect(port, '127.0.0.1')
   const head = `POST /api/v1/insert HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${TYPE}\r\nContent-Length: 9000000\r\n\r\n`
   socket.write(head + file('a', 'x'.repeat(100_000)))

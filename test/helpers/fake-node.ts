@@ -35,6 +35,7 @@ import { FakeNames } from './fake-names.ts'
 import { createFakeStore } from './fake-store.ts'
 import type { FakeStore } from './fake-store.ts'
 import type { FakeContent, FakeTree, Given, GivenTree } from './fake-tree.ts'
+import { createUploadBench } from './upload-bench.ts'
 import { contentFrom, folderFrom, inspectionOf, outcomeOf, treeFrom } from './fake-tree.ts'
 
 export type { FakeContent } from './fake-tree.ts'
@@ -67,6 +68,8 @@ export interface FakeNode extends Node {
   connection: Partial<ConnectionFacts>
   /** What tests tell the store to be and to do, and what it was asked. */
   readonly fakeStore: FakeStore
+  /** What its uploads go to. */
+  readonly uploadBench: ReturnType<typeof createUploadBench>
   /** Moves the time that look-ups are aged by, and counts those that went to the network. */
   readonly names: FakeNames
   readonly calls: {
@@ -122,6 +125,7 @@ export function createFakeNode(): FakeNode {
   const held = new Holdings()
   const names = new FakeNames()
   const fakeStore = createFakeStore()
+  const uploadBench = createUploadBench()
   const closing = new AbortController()
   const node: FakeNode = {
     nextFetch: undefined,
@@ -137,6 +141,8 @@ export function createFakeNode(): FakeNode {
     fakeStore,
     names,
     keys: createFakeKeys(),
+    uploadBench,
+    uploads: uploadBench.uploads,
     calls: {
       fetch: [],
       inspect: [],

@@ -1,0 +1,185 @@
+/**
+ * The resumable uploads of a node: few at once, each with its record in the journal, and an end for those
+ * that nobody goes on with.
+ * @module
+ */
+import { ShoalError } from '../errors.ts'
+import { spreadOf } from '../content/long-insert.ts'
+import { checkContentType } from '../content/insert.ts'
+import type { SinkContext } from '../content/block-sink.ts'
+import type { Outbox } from '../datastore/store.ts'
+import type { Journal } from '../journal.ts'
+import { randomBytes } from '../keys/primitives.ts'
+import type { NodeUploads, UploadPart, UploadRequest, UploadState } from '../node-types.ts'
+import { decodeUpload } from './upload-record.ts'
+import type { UploadRecord } from './upload-record.ts'
+import { recordName, UploadSession } from './upload-session.ts'
+
+/** Uploads that are not forgotten, each with up to 16 MiB that it would have to be sent again. */
+export const MAX_UPLOADS = 16
+/** After this long without a byte an upload gives way to a new one that finds no place, ms. */
+const IDLE_MS = 3_600_000
+/** After this long it ends in any case: its sender had a night to come back, ms. */
+const END_MS = 24 * 3_600_000
+const SWEEP_MS = 600_000
+/** Sent again in a second or two, bytes. */
+const CHECKPOINT_BYTES = 16 * 1024 * 1024
+const ID_BYTES = 16
+const ID = /^[0-9a-f]{32}$/
+
+/** What an earlier run has left; a record that cannot be read is dropped. @throws ShoalError E_STORE_IO */
+export async function readUploads(journal: Journal): Promise<readonly UploadRecord[]> {
+  const records: UploadRecord[] = []
+  for (const name of await journal.names()) {
+    if (!name.startsWith(recordName(''))) continue
+    const bytes = await journal.read(name)
+    const record = bytes === undefined ? undefined : decodeUpload(bytes)
+    if (record === undefined || recordName(record.id) !== name) await journal.remove(name)
+    else records.push(record)
+  }
+  return records
+}
+
+export interface UploadsOptions {
+  readonly journal: Journal
+  readonly sink: SinkContext
+  /** What a restart costs an upload at most; default CHECKPOINT_BYTES. */
+  readonly checkpointBytes?: number
+}
+
+interface Place {
+  readonly session: UploadSession
+  touchedMs: number
+}
+
+export class Uploads implements NodeUploads {
+  readonly #options: UploadsOptions
+  readonly #places = new Map<string, Place>()
+  #stopSweep: (() => void) | undefined
+  #opening = 0
+
+  constructor(options: UploadsOptions, records: readonly UploadRecord[]) {
+    this.#options = options
+    for (const record of records) this.#enter(record)
+  }
+
+  async create(request: UploadRequest): Promise<UploadState> {
+    const { name, contentType, convergent = false, bare = false, length, tag } = request
+    checkContentType(contentType)
+    const same = this.#withTag(tag)
+    if (same !== undefined) return this.#touch(same).session.settle()
+    this.#opening++
+    try {
+      await this.#makeRoom()
+      const id = Buffer.from(randomBytes(ID_BYTES)).toString('hex')
+      const how = { name, contentType, isConvergent: convergent, isBare: bare }
+      const place = this.#enter({
+        id,
+        tag,
+        length,
+        request: how,
+        state: undefined,
+        result: undefined,
+      })
+      await place.session.save()
+      return place.session.state()
+    } finally {
+      this.#opening--
+    }
+  }
+
+  status(id: string): UploadState | undefined {
+    return this.#places.get(id)?.session.settle()
+  }
+
+  append(id: string, part: UploadPart): Promise<UploadState> {
+    const place = ID.test(id) ? this.#places.get(id) : undefined
+    if (place === undefined) {
+      return Promise.reject(new ShoalError('E_ROUTE', 'There is no such upload.'))
+    }
+    return this.#touch(place).session.append(part)
+  }
+
+  async cancel(id: string): Promise<boolean> {
+    const place = this.#places.get(id)
+    if (place === undefined) return false
+    this.#places.delete(id)
+    await place.session.cancel()
+    return true
+  }
+
+  /** How far an upload that ended with this insert has spread; undefined: none did. */
+  spread(insertId: number, outbox: Outbox): ReturnType<typeof spreadOf> | undefined {
+    for (const { session } of this.#places.values()) {
+      if (session.result?.insertId === insertId) return spreadOf(session.segments, outbox)
+    }
+    return undefined
+  }
+
+  /** Resolves when nothing is under way; what was kept goes on after a restart. */
+  async close(): Promise<void> {
+    this.#stopSweep?.()
+    await Promise.all([...this.#places.values()].map(({ session }) => session.close()))
+  }
+
+  #enter(record: UploadRecord): Place {
+    const { sink, checkpointBytes = CHECKPOINT_BYTES } = this.#options
+    const touched = (): void => {
+      this.#touch(place)
+    }
+    const place: Place = {
+      session: new UploadSession(record, { ...this.#options, checkpointBytes, touched }),
+      touchedMs: sink.clock.now(),
+    }
+    this.#places.set(record.id, place)
+    this.#stopSweep ??= sink.clock.after(SWEEP_MS, () => {
+      this.#sweep()
+    })
+    return place
+  }
+
+  #touch(place: Place): Place {
+    place.touchedMs = this.#options.sink.clock.now()
+    return place
+  }
+
+  #withTag(tag: string | undefined): Place | undefined {
+    if (tag === undefined) return undefined
+    return [...this.#places.values()].find(
+      ({ session }) => session.tag === tag && session.result === undefined,
+    )
+  }
+
+  /** The one idle the longest goes, those that are whole first. @throws ShoalError E_BUSY */
+  async #makeRoom(): Promise<void> {
+    if (this.#places.size + this.#opening <= MAX_UPLOADS) return
+    const now = this.#options.sink.clock.now()
+    const idle = [...this.#places.values()]
+      .filter(
+        ({ session, touchedMs }) => session.result !== undefined || now - touchedMs >= IDLE_MS,
+      )
+      .sort((a, b) => rank(a) - rank(b))[0]
+    if (idle === undefined) {
+      throw new ShoalError('E_BUSY', `${MAX_UPLOADS} uploads are under way already.`)
+    }
+    await this.cancel(idle.session.id)
+  }
+
+  #sweep(): void {
+    const { clock } = this.#options.sink
+    this.#stopSweep = undefined
+    for (const { session, touchedMs } of this.#places.values()) {
+      // a disk that fails keeps the record; the next start ends it
+      if (clock.now() - touchedMs >= END_MS) void this.cancel(session.id).catch(() => {})
+    }
+    if (this.#places.size > 0) {
+      this.#stopSweep = clock.after(SWEEP_MS, () => {
+        this.#sweep()
+      })
+    }
+  }
+}
+
+function rank({ session, touchedMs }: Place): number {
+  return session.result === undefined ? touchedMs : touchedMs - Number.MAX_SAFE_INTEGER
+}

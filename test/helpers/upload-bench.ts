@@ -1,0 +1,44 @@
+/**
+ * Uploads over a store and a journal in memory, which can be started again as after a crash.
+ * @module
+ */
+import { createMemoryStore } from '../../src/datastore/memory-store.ts'
+import { createMemoryJournal } from '../../src/journal.ts'
+import { readUploads, Uploads } from '../../src/uploads/uploads.ts'
+import { createSimulatedClock } from './clock.ts'
+import { createSeededRng } from './rng.ts'
+
+/** Blocks between two checkpoints: three, and a part of one. */
+export const BENCH_CHECKPOINT_BYTES = 100_000
+
+export function createUploadBench(quotaBytes = 2 ** 26) {
+  const clock = createSimulatedClock()
+  const store = createMemoryStore({ quotaBytes, rng: createSeededRng(1) })
+  const journal = createMemoryJournal()
+  const opened: number[] = []
+  const begin = store.outbox.begin.bind(store.outbox)
+  store.outbox.begin = async () => {
+    const insertId = await begin()
+    opened.push(insertId)
+    return insertId
+  }
+  const sink = {
+    outbox: store.outbox,
+    clock,
+    signal: new AbortController().signal,
+    peers: () => 0,
+    added: () => {},
+  }
+  const options = { journal, sink, checkpointBytes: BENCH_CHECKPOINT_BYTES }
+  return {
+    clock,
+    store,
+    journal,
+    uploads: new Uploads(options, []),
+    /** What a crash leaves: no insert that was not committed, and the journal. */
+    async restart(): Promise<Uploads> {
+      for (const insertId of opened) await store.outbox.discard(insertId)
+      return new Uploads(options, await readUploads(journal))
+    },
+  }
+}
