@@ -33,10 +33,10 @@ export function gatewayOf(given: Arguments): URL {
 
 interface Exchange {
   readonly gateway: URL
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** Path and query as they go over the wire. */
   readonly path: string
-  readonly headers?: Readonly<Record<string, string | number>>
+  readonly headers?: Readonly<Record<string, string | number>> | undefined
   readonly signal: AbortSignal
 }
 
@@ -64,8 +64,11 @@ function connectionError(error: Error, { gateway, signal }: Exchange): unknown {
     code === 'ECONNREFUSED'
       ? `no node answers at ${gateway.href}: start one with "shoal start" (or name it with --gateway URL)`
       : `the connection to ${gateway.href} broke (${code ?? oneLine(error.message)})`
-  return new CommandError(words, { cause: error })
+  return new ConnectionError(words, { cause: error })
 }
+
+/** No answer, or none to its end: the same request may succeed later. */
+export class ConnectionError extends CommandError {}
 
 async function readText(response: IncomingMessage): Promise<string> {
   const parts: Buffer[] = []
@@ -139,6 +142,7 @@ export interface JsonRequest {
   readonly method: Exchange['method']
   /** Path and query as they go over the wire. */
   readonly path: string
+  readonly headers?: Readonly<Record<string, string | number>> | undefined
   readonly body?: string
   readonly signal: AbortSignal
 }
@@ -227,8 +231,11 @@ export interface UploadRequest {
   /** Path and query as they go over the wire. */
   readonly path: string
   readonly source: Readable
+  /** Default: POST. */
+  readonly method?: 'POST' | 'PATCH'
   /** `application/x-tar` for a folder. */
   readonly contentType: string
+  readonly headers?: Readonly<Record<string, string | number>> | undefined
   /** Exact size where it is known: sent as Content-Length. */
   readonly sizeBytes?: number
   readonly onSent: (sentBytes: number) => void
@@ -242,12 +249,14 @@ export interface UploadRequest {
 export async function upload(request: UploadRequest): Promise<JsonAnswer> {
   const { gateway, path, source, contentType, sizeBytes, signal } = request
   const headers = {
+    ...request.headers,
     'content-type': contentType,
     // After "close" the gateway would hang up with its answer, and an early one be lost in the reset.
     connection: 'keep-alive',
     ...(sizeBytes === undefined ? {} : { 'content-length': sizeBytes }),
   }
-  const exchange: Exchange = { gateway, method: 'POST', path, headers, signal }
+  const { method = 'POST' } = request
+  const exchange: Exchange = { gateway, method, path, headers, signal }
   const sent = open(exchange)
   const answer = answerTo(sent, exchange)
   const faultOf = watchFaults(source, sent)

@@ -4,9 +4,10 @@
  */
 import type { Arguments, Command } from './command.ts'
 import { EXIT_DONE, UsageError } from './failures.ts'
-import { GATEWAY_OPTION, gatewayOf, uriOf } from './gateway-client.ts'
+import { GATEWAY_OPTION, gatewayOf, uriOf, type JsonAnswer } from './gateway-client.ts'
 import { writeLine, type Io } from './io.ts'
-import { nameOf, openSource, sendSource, SKIP_OPTION, type Source } from './source.ts'
+import { largeFileAt, sendInParts } from './put-in-parts.ts'
+import { nameOf, openSource, sendSource, SKIP_OPTION, type SourceRules } from './source.ts'
 import { showSpread } from './spread.ts'
 
 export const putCommand: Command = {
@@ -14,7 +15,8 @@ export const putCommand: Command = {
   summary: 'Insert a file or a folder and print its key URI',
   details: [
     'PATH may be - for stdin. The URI is printed when the last byte is safe on the node; the',
-    'command ends when every block has spread to other nodes.',
+    'command ends when every block has spread to other nodes. A file over 64 MiB goes on where it was when',
+    'the connection breaks or the node restarts, and when you run the same command again within a day.',
   ],
   operands: ['PATH'],
   options: {
@@ -44,9 +46,7 @@ async function put(given: Arguments, io: Io): Promise<number> {
     isSkipping: given.flag('skip-unreadable'),
     ...(given.flag('urn') && { fileOnly: '--urn' }),
   }
-  const source = await openSource(path, rules, io)
-  const to = { gateway, path: `/api/v1/insert?${queryOf(given, path, source).toString()}` }
-  const inserted = await sendSource(source, to, io)
+  const { inserted, isFolder } = await send(given, { gateway, path, rules }, io)
   const uri = uriOf(inserted)
   writeLine(io.stdout, uri)
   if (given.text('word') !== undefined) {
@@ -54,8 +54,29 @@ async function put(given: Arguments, io: Io): Promise<number> {
   }
   const { statusPath } = inserted
   if (given.flag('no-wait') || statusPath === undefined) return EXIT_DONE
-  await showSpread({ gateway, statusPath }, source.isFolder ? 'the folder' : 'the file', io)
+  await showSpread({ gateway, statusPath }, isFolder ? 'the folder' : 'the file', io)
   return EXIT_DONE
+}
+
+interface Sent {
+  readonly inserted: JsonAnswer
+  readonly isFolder: boolean
+}
+
+async function send(
+  given: Arguments,
+  { gateway, path, rules }: { gateway: URL; path: string; rules: SourceRules },
+  io: Io,
+): Promise<Sent> {
+  const large = given.text('word') === undefined ? await largeFileAt(path) : undefined
+  if (large !== undefined) {
+    const query = queryOf(given, path, false)
+    return { inserted: await sendInParts(large, { gateway, query }, io), isFolder: false }
+  }
+  const source = await openSource(path, rules, io)
+  const query = queryOf(given, path, source.isFolder)
+  const to = { gateway, path: `/api/v1/insert?${query.toString()}` }
+  return { inserted: await sendSource(source, to, io), isFolder: source.isFolder }
 }
 
 /** @throws UsageError where two options exclude each other. */
@@ -70,7 +91,7 @@ function checkOptions(given: Arguments): void {
   }
 }
 
-function queryOf(given: Arguments, path: string, { isFolder }: Source): URLSearchParams {
+function queryOf(given: Arguments, path: string, isFolder: boolean): URLSearchParams {
   const query = new URLSearchParams()
   if (given.flag('urn')) {
     query.set('urn', '1')

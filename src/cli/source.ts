@@ -104,6 +104,7 @@ export async function sendSource(
   })
 }
 
-function formatAmount(done: number, total: number | undefined): string {
+/** `3 MiB of 7 MiB`. */
+export function formatAmount(done: number, total: number | undefined): string {
   return total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`
 }

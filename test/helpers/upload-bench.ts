@@ -11,7 +11,7 @@ import { createSeededRng } from './rng.ts'
 /** Blocks between two checkpoints: three, and a part of one. */
 export const BENCH_CHECKPOINT_BYTES = 100_000
 
-export function createUploadBench(quotaBytes = 2 ** 26) {
+export function createUploadBench(quotaBytes = 2 ** 29) {
   const clock = createSimulatedClock()
   const store = createMemoryStore({ quotaBytes, rng: createSeededRng(1) })
   const journal = createMemoryJournal()

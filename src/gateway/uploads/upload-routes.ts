@@ -129,8 +129,7 @@ async function take(
       node.uploads.append(id, { ...how, content, signal: hangUpSignal(response) }),
     )
     if (state.result === undefined) {
-      setUploadFields(response, state)
-      response.status(part.offset === 0 && request.method === 'POST' ? 201 : 204).end()
+      sendState(response.status(request.method === 'POST' ? 201 : 200), state)
       return
     }
     const { uri, size, type, insertId } = state.result

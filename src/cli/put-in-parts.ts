@@ -1,0 +1,153 @@
+/**
+ * A large file into the gateway, so that nothing is sent twice for long: after a broken connection or a
+ * restart of the node it goes on, also in another run of the command. The node keeps what there is to
+ * know, sealed; here nothing is written.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { realpath, stat } from 'node:fs/promises'
+
+import { CommandError } from './failures.ts'
+import {
+  ConnectionError,
+  GatewayError,
+  getJson,
+  requestJson,
+  upload,
+  type JsonAnswer,
+} from './gateway-client.ts'
+import { writeLine, type Io } from './io.ts'
+import { createProgress } from './progress.ts'
+import { formatAmount } from './source.ts'
+import { pause } from './spread.ts'
+import { formatBytes } from './values.ts'
+
+/** Smaller files are sent again in seconds. */
+const LARGE_BYTES = 64 * 1024 * 1024
+const READ_BYTES = 256 * 1024
+/** Between two tries, doubling: a restart of the node takes some seconds. */
+const FIRST_PAUSE_MS = 250
+const LONGEST_PAUSE_MS = 10_000
+/** Tries in a row that bring nothing: about ten minutes. */
+const MAX_VAIN_TRIES = 65
+const UPLOADS = '/api/v1/uploads'
+
+export interface LargeFile {
+  readonly path: string
+  readonly sizeBytes: number
+  readonly writtenMs: number
+}
+
+interface Target {
+  readonly gateway: URL
+  /** How to insert, as `/api/v1/insert` takes it. */
+  readonly query: URLSearchParams
+}
+
+interface Upload {
+  readonly id: string
+  readonly offset: number
+}
+
+/** The file that is worth parts; undefined for all else. Throws what the system says. */
+export async function largeFileAt(path: string): Promise<LargeFile | undefined> {
+  if (path === '-') return undefined
+  const found = await stat(path)
+  if (!found.isFile() || found.size <= LARGE_BYTES) return undefined
+  return { path: await realpath(path), sizeBytes: found.size, writtenMs: found.mtimeMs }
+}
+
+/** Resolves with the gateway's 201. @throws CommandError, and what the system says of the file. */
+export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<JsonAnswer> {
+  const progress = createProgress(io.stderr, 'upload', formatAmount)
+  let known: Upload | undefined
+  let vainTries = 0
+  const goOn = async (): Promise<JsonAnswer> => {
+    const done = known && (await ended(to.gateway, known.id, io))
+    if (done !== undefined) return done
+    const upload = await begin(file, to, io)
+    if (upload.offset > (known?.offset ?? 0)) {
+      vainTries = 0
+      progress.clear()
+      writeLine(io.stderr, `going on after ${formatBytes(upload.offset)}`)
+    }
+    known = upload
+    const onSent = (sentBytes: number): void => {
+      progress.show(upload.offset + sentBytes, file.sizeBytes)
+    }
+    return sendRest(file, { ...to, upload, onSent }, io)
+  }
+  const unlessPassing = (error: unknown): undefined => {
+    if (!isPassing(error) || ++vainTries > MAX_VAIN_TRIES) throw error
+  }
+  try {
+    for (;;) {
+      const answer = await goOn().catch(unlessPassing)
+      if (answer !== undefined) return answer
+      await pause(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (vainTries - 1)), io.signal)
+    }
+  } finally {
+    progress.clear()
+  }
+}
+
+/** The upload of this very file, a new one where the node has none. */
+async function begin(file: LargeFile, { gateway, query }: Target, io: Io): Promise<Upload> {
+  const parameters = new URLSearchParams(query)
+  parameters.set('tag', tagOf(file, query))
+  const { value } = await requestJson({
+    gateway,
+    method: 'POST',
+    path: `${UPLOADS}?${parameters.toString()}`,
+    headers: { 'upload-complete': '?0', 'upload-length': file.sizeBytes, 'content-length': 0 },
+    signal: io.signal,
+  })
+  const { id, offset } = value
+  if (typeof id !== 'string' || typeof offset !== 'number') {
+    throw new CommandError('the gateway takes no uploads in parts')
+  }
+  return { id: encodeURIComponent(id), offset }
+}
+
+/** The answer that was lost on its way; undefined: the upload is not whole. */
+async function ended(gateway: URL, id: string, io: Io): Promise<JsonAnswer | undefined> {
+  const answer = await getJson(gateway, `${UPLOADS}/${id}`, io.signal)
+  return answer?.value['complete'] === true ? answer : undefined
+}
+
+async function sendRest(
+  file: LargeFile,
+  how: Target & { readonly upload: Upload; readonly onSent: (sentBytes: number) => void },
+  io: Io,
+): Promise<JsonAnswer> {
+  const { gateway, onSent } = how
+  const { id, offset } = how.upload
+  const now = await stat(file.path)
+  if (now.size !== file.sizeBytes || now.mtimeMs !== file.writtenMs) {
+    throw new CommandError('the file changed while it was read: nothing was inserted')
+  }
+  return upload({
+    gateway,
+    onSent,
+    method: 'PATCH',
+    path: `${UPLOADS}/${id}`,
+    source: createReadStream(file.path, { start: offset, highWaterMark: READ_BYTES }),
+    contentType: 'application/partial-upload',
+    headers: { 'upload-offset': offset, 'upload-complete': '?1' },
+    sizeBytes: file.sizeBytes - offset,
+    signal: io.signal,
+  })
+}
+
+/** What may be over in a moment: the node restarts, or heard of another offset. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof ConnectionError) return true
+  return error instanceof GatewayError && ['E_OFFSET', 'E_CLOSED'].includes(error.code ?? '')
+}
+
+/** Tells the node that it is the same file, inserted in the same way, and nothing else of it. */
+function tagOf({ path, sizeBytes, writtenMs }: LargeFile, query: URLSearchParams): string {
+  const of = JSON.stringify([path, sizeBytes, writtenMs, query.toString()])
+  return createHash('sha256').update(of).digest('base64url')
+}

@@ -1,0 +1,85 @@
+/** `shoal put` of large files, against a gateway that goes away. @module */
+import assert from 'node:assert/strict'
+import { mkdtemp, open, rm, truncate } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import { Interruption } from '../../src/cli/failures.ts'
+import { startGateway } from '../../src/gateway/server.ts'
+import type { Gateway } from '../../src/gateway/server.ts'
+import { silentLogger } from '../../src/runtime.ts'
+import { runCli } from '../helpers/cli-io.ts'
+import { createFakeNode } from '../helpers/fake-node.ts'
+import type { FakeNode } from '../helpers/fake-node.ts'
+
+const BYTES = 80 * 1024 * 1024
+
+/** Zeros, so that there are few blocks to keep. */
+async function largeFile(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-parts-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const path = join(folder, 'film.webm')
+  const file = await open(path, 'w')
+  await file.close()
+  await truncate(path, BYTES)
+  return path
+}
+
+async function served(t: TestContext, node: FakeNode, port = 0): Promise<Gateway> {
+  const gateway = await startGateway({ node, logger: silentLogger, port })
+  t.after(() => gateway.close())
+  return gateway
+}
+
+/** Resolves when the upload that is under way has a checkpoint. */
+async function untilUnderWay(node: FakeNode): Promise<void> {
+  const { outbox } = node.uploadBench.store
+  while (outbox.insert(2)?.committed !== true)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+}
+
+test('a large file goes on by itself when the gateway was away', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const first = await served(t, node)
+  const argv = ['put', path, '--gateway', first.url, '--convergent', '--no-wait']
+  const putting = runCli(argv)
+  await untilUnderWay(node)
+  await first.close()
+  await served(t, node, first.port)
+  const { exit, stdout, stderr } = await putting
+  assert.equal(exit, 0, stderr)
+  assert.match(stdout, /^CHK@.*\/film\.webm\n$/)
+  assert.match(stderr, /^going on after /)
+  const whole = await runCli(argv)
+  assert.equal(whole.stdout, stdout, 'the key is that of the whole file')
+})
+
+test('a large file that was interrupted goes on when the same command is run again', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const { url } = await served(t, node)
+  const interrupt = new AbortController()
+  const argv = ['put', path, '--gateway', url, '--no-wait']
+  const putting = runCli(argv, { signal: interrupt.signal })
+  await untilUnderWay(node)
+  interrupt.abort(new Interruption())
+  assert.equal((await putting).exit, 1)
+  const { exit, stdout, stderr } = await runCli(argv)
+  assert.equal(exit, 0, stderr)
+  assert.match(stdout, /^CHK@.*\/film\.webm\n$/)
+  assert.match(stderr, /^going on after /)
+})
+
+test('a refusal of a large file is told at once', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const options = { node, logger: silentLogger, port: 0, maxUploadBytes: 1000 }
+  const gateway = await startGateway(options)
+  t.after(() => gateway.close())
+  const { exit, stderr } = await runCli(['put', path, '--gateway', gateway.url])
+  assert.equal(exit, 1)
+  assert.match(stderr, /takes 1000 bytes at most/)
+})
