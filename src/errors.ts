@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   E_NAME: { status: 400, retry: false },
   E_KEY: { status: 400, retry: false },
   E_FOLDER: { status: 400, retry: false },
+  E_PATH: { status: 400, retry: false },
   E_NO_KEY: { status: 404, retry: false },
   E_NO_PATH: { status: 404, retry: false },
   E_EXISTS: { status: 409, retry: false },

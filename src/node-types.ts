@@ -208,6 +208,56 @@ export interface NodeUploads {
   cancel(id: string): Promise<boolean>
 }
 
+/**
+ * `waiting`: for peers, or for somebody who holds it; it tries again by itself. `failed`: it can be
+ * resumed when what was wrong is no more.
+ */
+export type TransferPhase = 'queued' | 'running' | 'waiting' | 'paused' | 'done' | 'failed'
+
+/** A download to a file of this machine. */
+export interface Transfer {
+  readonly id: number
+  readonly uri: string
+  /** Absolute. The file appears there when it is whole; until then `<path>.part` is beside it. */
+  readonly path: string
+  readonly phase: TransferPhase
+  /** 0 to 9; the greater goes first. */
+  readonly priority: number
+  readonly doneBytes: number
+  /** undefined: not known yet. */
+  readonly sizeBytes: number | undefined
+  /** Why it waits or failed: a code of spec §10. */
+  readonly fault: string | undefined
+}
+
+export interface TransferRequest {
+  readonly uri: string
+  readonly path: string
+  /** Default 5. */
+  readonly priority?: number
+  /** Replaces a file that is there; never a folder, link or device. */
+  readonly overwrite?: boolean
+}
+
+export interface TransferChange {
+  readonly paused?: boolean
+  readonly priority?: number
+}
+
+/** Downloads to disk, at most 1,000, two at once; they go on after a restart. */
+export interface NodeTransfers {
+  list(): readonly Transfer[]
+  get(id: number): Transfer | undefined
+  /** Throws E_URI, E_PATH, E_EXISTS, E_BUSY, E_STORE_IO. */
+  add(request: TransferRequest): Promise<Transfer>
+  /** undefined: there is none. `paused: false` begins a failed one again. */
+  change(id: number, change: TransferChange): Promise<Transfer | undefined>
+  /** Forgets it; a file that is not whole is removed. False: there is none. */
+  remove(id: number): Promise<boolean>
+  /** Each change of one of them. Returns what ends it. */
+  onchange(listener: (transfer: Transfer) => void): () => void
+}
+
 export interface InsertFolderOptions {
   /** Last path segment of the URI; default `folder`. */
   readonly name?: string
@@ -364,6 +414,7 @@ export interface Node {
    */
   publish(source: PublishSource, options: PublishOptions): Promise<PublishResult>
   readonly uploads: NodeUploads
+  readonly transfers: NodeTransfers
   readonly keys: PublisherKeys
   /** The newest edition: by its head, else by probing; a negative edition probes in any case. */
   lookUp(uri: UskUri, options?: LookUpOptions): Promise<LookUpOutcome>

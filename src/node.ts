@@ -56,6 +56,8 @@ import type { Driver } from './routing/net/driver.ts'
 import { createSystemRng, silentLogger, systemClock } from './runtime.ts'
 import type { Clock, Logger, Rng } from './runtime.ts'
 import { linkAbort } from './signals.ts'
+import { readTransfers, Transfers } from './transfers/transfers.ts'
+import type { KeptTransfer } from './transfers/transfers.ts'
 import { readUploads, Uploads } from './uploads/uploads.ts'
 import type { UploadRecord } from './uploads/upload-record.ts'
 import { VERSION } from './version.ts'
@@ -88,8 +90,19 @@ export async function createNode(options: NodeOptions = {}): Promise<Node> {
     resolved.signal?.throwIfAborted()
     const journal = await openJournal(dataDir)
     const uploads = await readUploads(journal)
+    const transfers = await readTransfers(journal)
     await network.open()
-    return new RunningNode({ resolved, store, network, clock, rng, keyring, journal, uploads })
+    return new RunningNode({
+      resolved,
+      store,
+      network,
+      clock,
+      rng,
+      keyring,
+      journal,
+      uploads,
+      transfers,
+    })
   } catch (error) {
     await store.blocks.close()
     throw error
@@ -117,11 +130,13 @@ interface RunningParts {
   keyring: Keyring
   journal: Journal
   uploads: readonly UploadRecord[]
+  transfers: readonly KeptTransfer[]
 }
 
 class RunningNode implements Node {
   readonly keys: PublisherKeys
   readonly uploads: Uploads
+  readonly transfers: Transfers
   readonly store: NodeStore
   readonly destroyed: Promise<void>
   readonly #name: string
@@ -181,12 +196,12 @@ class RunningNode implements Node {
       insertBlock,
       isHeld: (address) => this.#publications.isHeld(address),
     })
-    const sink = {
-      ...this.#insertParts(),
-      signal: this.#closing.signal,
-      peers: (): number => this.#driver.peers,
-    }
+    const { signal } = this.#closing
+    const sink = { ...this.#insertParts(), signal, peers: () => this.#driver.peers }
     this.uploads = new Uploads({ journal, sink }, parts.uploads)
+    const fetch: Node['fetch'] = (uri, options) => this.fetch(uri, options)
+    const { dataDir } = resolved
+    this.transfers = new Transfers({ journal, fetch, clock, dataDir }, parts.transfers)
     network.onPeer(() => {
       this.#spreader.retryNow()
       this.#publications.wake()
@@ -323,6 +338,7 @@ class RunningNode implements Node {
   async #close(): Promise<void> {
     this.#closing.abort(new ShoalError('E_CLOSED', 'The node is closing.'))
     await this.uploads.close()
+    await this.transfers.close()
     await this.#publications.close()
     await this.#spreader.close()
     await this.#network.close({ forget: this.#isDestroyed })

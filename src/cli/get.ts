@@ -6,7 +6,7 @@ import { realpath, rename, rm, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import type { Writable } from 'node:stream'
 import type { Arguments, Command } from './command.ts'
-import { CommandError, EXIT_DONE, systemCode } from './failures.ts'
+import { CommandError, EXIT_DONE, systemCode, UsageError } from './failures.ts'
 import {
   GATEWAY_OPTION,
   gatewayOf,
@@ -18,6 +18,7 @@ import type { Io } from './io.ts'
 import { parsePastedKey } from './pasted-key.ts'
 import { createProgress } from './progress.ts'
 import { fillFile, receive } from './receive.ts'
+import { addTransfer } from './transfers.ts'
 import { formatBytes } from './values.ts'
 
 export const getCommand: Command = {
@@ -26,7 +27,8 @@ export const getCommand: Command = {
   details: [
     'URI may be spelled as it was pasted: CHK@…, USK@…, urn:eris:…, freenet:CHK@…, or the whole URL of',
     'a gateway on this machine. FILE appears only when it is whole. A URI that ends with a slash is a',
-    'folder: all that is in it is fetched, into DIR, or a new folder of its name.',
+    'folder: all that is in it is fetched, into DIR, or a new folder of its name. With --background the',
+    'node fetches it, also after this command has ended: see "shoal transfers".',
   ],
   operands: ['URI'],
   options: {
@@ -35,6 +37,15 @@ export const getCommand: Command = {
       short: 'o',
       value: 'FILE|DIR',
       help: 'write there, - for stdout; DIR is new or empty',
+    },
+    background: {
+      type: 'boolean',
+      help: 'leave it to the node, which puts the file where --to says',
+    },
+    to: {
+      type: 'string',
+      value: 'FILE',
+      help: 'with --background; default: its name, in this folder',
     },
     gateway: GATEWAY_OPTION,
   },
@@ -46,6 +57,12 @@ async function get(given: Arguments, io: Io): Promise<number> {
   const asked = given.text('gateway') === undefined ? key.gateway : undefined
   const gateway = asked ?? gatewayOf(given)
   const output = given.text('output')
+  const to = given.text('to')
+  if (given.flag('background')) {
+    if (output !== undefined) throw new UsageError('--output: say --to FILE with --background')
+    return addTransfer({ gateway, key: key.path, to }, io)
+  }
+  if (to !== undefined) throw new UsageError('--to: goes with --background; otherwise -o FILE')
   const file = output === '-' ? undefined : output
   const ask = (): Promise<Content> => getContent(gateway, key.path, io.signal)
   const folder =

@@ -66,17 +66,17 @@ export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<
   const goOn = async (): Promise<JsonAnswer> => {
     const done = known && (await ended(to.gateway, known.id, io))
     if (done !== undefined) return done
-    const upload = await begin(file, to, io)
-    if (upload.offset > (known?.offset ?? 0)) {
+    const begun = await begin(file, to, io)
+    if (begun.offset > (known?.offset ?? 0)) {
       vainTries = 0
       progress.clear()
-      writeLine(io.stderr, `going on after ${formatBytes(upload.offset)}`)
+      writeLine(io.stderr, `going on after ${formatBytes(begun.offset)}`)
     }
-    known = upload
+    known = begun
     const onSent = (sentBytes: number): void => {
-      progress.show(upload.offset + sentBytes, file.sizeBytes)
+      progress.show(begun.offset + sentBytes, file.sizeBytes)
     }
-    return sendRest(file, { ...to, upload, onSent }, io)
+    return sendRest(file, { ...to, upload: begun, onSent }, io)
   }
   const unlessPassing = (error: unknown): undefined => {
     if (!isPassing(error) || ++vainTries > MAX_VAIN_TRIES) throw error

@@ -17,11 +17,13 @@ import { putCommand } from './put.ts'
 import { startCommand } from './start.ts'
 import { statusCommand } from './status.ts'
 import { storeCommand } from './store.ts'
+import { transfersCommand } from './transfers.ts'
 
 const COMMANDS: readonly Command[] = [
   startCommand,
   putCommand,
   getCommand,
+  transfersCommand,
   keyCommand,
   publishCommand,
   announceCommand,

@@ -16,6 +16,7 @@ import { createKeysRoute } from './keys-route.ts'
 import { methodError } from './problem.ts'
 import { createPublishRoute } from './publish-route.ts'
 import { createCheckRoute, createResizeRoute } from './store-routes.ts'
+import { createTransferRoutes } from './transfer-routes.ts'
 import { createUploadRoutes } from './uploads/upload-routes.ts'
 import { UploadPlaces } from './upload.ts'
 import type { UploadLimits } from './upload.ts'
@@ -40,6 +41,7 @@ export function createApi({ node, logger, uploads }: ApiOptions): Router {
   })
   api.route('/v1/insert').post(insert).put(insert).all(refuseMethod('POST, PUT'))
   api.use('/v1/uploads', createUploadRoutes(node, places))
+  api.use('/v1/transfers', createTransferRoutes(node))
   api.route('/v1/publish').post(publish).all(refuseMethod('POST'))
   api.route('/v1/inserts/:id').get(insertStatusRoute(node)).all(onlyGet)
   api.route('/v1/lookup').get(createLookUpRoute(node)).all(onlyGet)

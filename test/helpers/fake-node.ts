@@ -30,6 +30,8 @@ import type {
   PublishSource,
   StoreStats,
 } from '../../src/node.ts'
+import { createMemoryJournal } from '../../src/journal.ts'
+import { Transfers } from '../../src/transfers/transfers.ts'
 import { createFakeKeys, fakeUsk } from './fake-keys.ts'
 import { FakeNames } from './fake-names.ts'
 import { createFakeStore } from './fake-store.ts'
@@ -178,6 +180,15 @@ export function createFakeNode(): FakeNode {
       names.add(uri, treeFrom(tree))
       return formatUri(uri)
     },
+    transfers: new Transfers(
+      {
+        journal: createMemoryJournal(),
+        fetch: (uri, options) => node.fetch(uri, options),
+        clock: uploadBench.clock,
+        dataDir: undefined,
+      },
+      [],
+    ),
     async fetch(uri, options = {}) {
       node.calls.fetch.push({ uri, options })
       const { nextFetch } = node

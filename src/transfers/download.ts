@@ -1,0 +1,135 @@
+/**
+ * One try of one download: from where it was kept to the whole file. Blocks are verified as they come;
+ * at the end the file is read back, since a part of it may have been written before a power cut.
+ * @module
+ */
+import { ShoalError } from '../errors.ts'
+import { parseUri } from '../keys/uri.ts'
+import type { FetchOutcome, Node } from '../node-types.ts'
+import { Chain, checkRoom, PartFile, removePart } from './target-file.ts'
+
+/** What of a download is on the disk for good. */
+export interface Kept {
+  /** Whole pieces of it. */
+  readonly bytes: number
+  /** `Chain` over them. */
+  readonly digest: string
+  /** Of the content: under a name there may be another one by now. */
+  readonly identity: string | undefined
+}
+
+export const NOTHING_KEPT: Kept = { bytes: 0, digest: '', identity: undefined }
+
+export interface DownloadRequest {
+  readonly uri: string
+  readonly path: string
+  readonly overwrite: boolean
+  readonly kept: Kept
+  /** More is kept after as many bytes. */
+  readonly pieceBytes: number
+  readonly signal: AbortSignal
+  readonly onsize: (sizeBytes: number) => void
+  readonly onbytes: (doneBytes: number) => void
+  /** That much is on the disk. */
+  readonly onkept: (kept: Kept) => Promise<void>
+}
+
+type Found = FetchOutcome & { type: 'found' }
+
+/**
+ * Resolves when the file is in its place, with undefined, or with why to try again later. @throws ShoalError
+ * E_DECODE, E_FOLDER, E_PATH, E_EXISTS, E_STORE_FULL, and what the system says of the disk.
+ */
+export async function download(
+  request: DownloadRequest,
+  fetch: Node['fetch'],
+): Promise<'not-found' | 'no-peers' | 'timed-out' | undefined> {
+  const { kept } = request
+  const outcome = await ask(request, kept.bytes, fetch)
+  if (outcome.type === 'not-found' || outcome.type === 'no-peers' || outcome.type === 'timed-out') {
+    return outcome.type
+  }
+  const isOther =
+    outcome.type !== 'found' || outcome.identity !== (kept.identity ?? outcome.identity)
+  if (kept.bytes > 0 && isOther) {
+    if (outcome.type === 'found') await outcome.stream.cancel()
+    await startAnew(request)
+    return download({ ...request, kept: NOTHING_KEPT }, fetch)
+  }
+  if (outcome.type !== 'found') throw noFile(outcome.type)
+  const file = await openPart(outcome, request).catch((error: unknown) => letGo(outcome, error))
+  try {
+    await complete(file, outcome, request)
+    return undefined
+  } finally {
+    await file.close()
+  }
+}
+
+async function openPart(found: Found, { path, kept, onsize }: DownloadRequest): Promise<PartFile> {
+  // begun before, and nothing of it kept
+  if (kept.bytes === 0 && kept.identity !== undefined) await removePart(path)
+  onsize(found.size)
+  await checkRoom(path, found.size - kept.bytes)
+  return PartFile.open(path, kept.bytes)
+}
+
+async function complete(file: PartFile, found: Found, request: DownloadRequest): Promise<void> {
+  const digest = await fill(file, found, request)
+  request.signal.throwIfAborted()
+  await file.sync()
+  if ((await file.chain(found.size, request.pieceBytes)) !== digest) {
+    await startAnew(request)
+    throw new ShoalError('E_STORE_IO', 'The file on the disk is not what was written to it.')
+  }
+  await file.finish(request.overwrite)
+}
+
+function ask({ uri, signal }: DownloadRequest, from: number, fetch: Node['fetch']) {
+  const range = { type: 'from-to', first: from, last: undefined } as const
+  return fetch(parseUri(uri), { signal, ...(from > 0 && { range }) })
+}
+
+/** The digest of the whole. */
+async function fill(file: PartFile, found: Found, request: DownloadRequest): Promise<string> {
+  const { kept, pieceBytes, onbytes, onkept } = request
+  const { identity } = found
+  const chain = new Chain(kept.digest, pieceBytes)
+  let at = kept.bytes
+  // what is not kept yet has to be removable, and told from the part of somebody else
+  if (at === 0) await onkept({ bytes: 0, digest: '', identity })
+  let keptBytes = at
+  for await (const bytes of found.stream as unknown as AsyncIterable<Uint8Array>) {
+    request.signal.throwIfAborted()
+    await file.write(bytes, at)
+    at += bytes.length
+    onbytes(at)
+    for (let rest = bytes; rest.length > 0;) {
+      const take = rest.subarray(0, pieceBytes - ((at - rest.length) % pieceBytes))
+      chain.add(take)
+      rest = rest.subarray(take.length)
+      const whole = at - rest.length
+      if (whole % pieceBytes !== 0 || whole === keptBytes || whole === found.size) continue
+      await file.sync()
+      keptBytes = whole
+      await onkept({ bytes: keptBytes, digest: chain.digest, identity })
+    }
+  }
+  if (at !== found.size) throw new ShoalError('E_TIMEOUT', 'The content broke off.')
+  return chain.end()
+}
+
+async function startAnew({ path, onkept }: DownloadRequest): Promise<void> {
+  await removePart(path)
+  await onkept(NOTHING_KEPT)
+}
+
+async function letGo(found: Found, error: unknown): Promise<never> {
+  await found.stream.cancel().catch(() => {})
+  throw error
+}
+
+function noFile(type: FetchOutcome['type']): ShoalError {
+  if (type === 'no-such-path') return new ShoalError('E_NO_PATH', 'The site has no such path.')
+  return new ShoalError('E_FOLDER', 'That is a folder: downloads to disk take one file.')
+}

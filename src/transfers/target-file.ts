@@ -1,0 +1,204 @@
+/**
+ * Where a download may end, and the file that it grows in: `<path>.part` beside the target, until it is
+ * whole. Whoever can ask for downloads must not get other files overwritten by it, nor links followed.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { constants, lstat, open, realpath, rename, rm, statfs } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+
+import { syncFolder } from '../datastore/whole-file.ts'
+import { ShoalError } from '../errors.ts'
+
+const MAX_PATH_BYTES = 4096
+const MAX_NAME_BYTES = 250 // with its ending it is a name that every file system takes
+const PART = '.part'
+const READ_BYTES = 1024 * 1024
+/** Left to others on a disk, bytes. */
+const SPARE_BYTES = 64 * 1024 * 1024
+/** O_NOFOLLOW is absent on Windows, where looking before has to do. */
+const NO_LINK = constants.O_NOFOLLOW ?? 0
+const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_LINK
+const OLD_FILE = constants.O_RDWR | NO_LINK
+
+/**
+ * The path as it is kept: its folder without links. @throws ShoalError E_PATH for one that no download may
+ * end at, E_EXISTS where something is there.
+ */
+export async function checkedPath(
+  path: string,
+  rules: { readonly overwrite: boolean; readonly forbidden: string | undefined },
+): Promise<string> {
+  const isPlain = isAbsolute(path) && resolve(path) === path && !/\p{Cc}/u.test(path)
+  const isShort =
+    Buffer.byteLength(path) <= MAX_PATH_BYTES && Buffer.byteLength(basename(path)) <= MAX_NAME_BYTES
+  if (!isPlain || !isShort || basename(path) === '') {
+    throw new ShoalError('E_PATH', 'The path has to be absolute, without "..", and not too long.')
+  }
+  const folder = await folderOf(path)
+  const kept = join(folder, basename(path))
+  const forbidden = rules.forbidden && (await realpath(rules.forbidden))
+  if (forbidden !== undefined && isInside(kept, forbidden)) {
+    throw new ShoalError('E_PATH', 'The data directory of the node is no place for downloads.')
+  }
+  await checkFree(kept, rules.overwrite)
+  return kept
+}
+
+/** @throws ShoalError E_EXISTS, E_PATH */
+async function checkFree(path: string, overwrite: boolean): Promise<void> {
+  const found = await lstat(path).catch(absent)
+  if (found === undefined) return
+  if (!overwrite) throw new ShoalError('E_EXISTS', 'There is a file at that path already.')
+  if (!found.isFile()) throw new ShoalError('E_PATH', 'What is at that path is no plain file.')
+}
+
+async function folderOf(path: string): Promise<string> {
+  const folder = await realpath(dirname(path)).catch(() => undefined)
+  const isFolder = folder !== undefined && (await lstat(folder)).isDirectory()
+  if (!isFolder) throw new ShoalError('E_PATH', 'The folder of that path is not there.')
+  return folder
+}
+
+function isInside(path: string, folder: string): boolean {
+  const way = relative(folder, path)
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
+}
+
+/** The file that a download grows in. All methods throw what the system says besides. */
+export class PartFile {
+  readonly #path: string
+  readonly #file: FileHandle
+
+  private constructor(path: string, file: FileHandle) {
+    this.#path = path
+    this.#file = file
+  }
+
+  /**
+   * Opens `<path>.part` and cuts it to `keptBytes`; a new one for 0. @throws ShoalError E_PATH where the
+   * folder is another one by now, E_EXISTS where the part of a new download is there already.
+   */
+  static async open(path: string, keptBytes: number): Promise<PartFile> {
+    await checkFolder(path)
+    const flags = keptBytes === 0 ? NEW_FILE : OLD_FILE
+    const file = await open(path + PART, flags, 0o600).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+      throw new ShoalError('E_EXISTS', 'There is a .part of another download at that path.')
+    })
+    const stat = await file.stat()
+    if (stat.isFile() && stat.nlink === 1 && stat.size >= keptBytes) {
+      await file.truncate(keptBytes)
+      return new PartFile(path, file)
+    }
+    await file.close()
+    throw new ShoalError('E_PATH', 'What was there of the download has been changed.')
+  }
+
+  async write(bytes: Uint8Array, at: number): Promise<void> {
+    let done = 0
+    while (done < bytes.length) {
+      const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, at + done)
+      done += bytesWritten
+    }
+  }
+
+  sync(): Promise<void> {
+    return this.#file.datasync()
+  }
+
+  /** What is on the disk, as `Chain` counts it. */
+  async chain(sizeBytes: number, pieceBytes: number): Promise<string> {
+    const chain = new Chain('', pieceBytes)
+    const buffer = Buffer.allocUnsafe(READ_BYTES)
+    for (let at = 0; at < sizeBytes;) {
+      const { bytesRead } = await this.#file.read(
+        buffer,
+        0,
+        Math.min(READ_BYTES, sizeBytes - at),
+        at,
+      )
+      if (bytesRead === 0) return ''
+      chain.add(buffer.subarray(0, bytesRead))
+      at += bytesRead
+    }
+    return chain.end()
+  }
+
+  /** Puts the whole file where it belongs, at once. @throws ShoalError E_EXISTS, E_PATH */
+  async finish(overwrite: boolean): Promise<void> {
+    await this.#file.sync()
+    await this.#file.close()
+    await checkFolder(this.#path)
+    await checkFree(this.#path, overwrite)
+    await rename(this.#path + PART, this.#path)
+    await syncFolder(dirname(this.#path))
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    await this.#file.close()
+  }
+}
+
+/** Removes what a download has left; a link is removed, not followed. */
+export async function removePart(path: string): Promise<void> {
+  await rm(path + PART, { force: true })
+}
+
+/** @throws ShoalError E_STORE_FULL where the disk has no room for that much more. */
+export async function checkRoom(path: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(path))
+  if (bavail * bsize >= bytes + SPARE_BYTES) return
+  throw new ShoalError('E_STORE_FULL', 'The disk of that path has no room for the file.')
+}
+
+/** A hash over pieces of equal length that can go on from any of their ends. */
+export class Chain {
+  readonly #pieceBytes: number
+  #digest: string
+  #hash = createHash('sha256')
+  #inPiece = 0
+
+  constructor(digest: string, pieceBytes: number) {
+    this.#pieceBytes = pieceBytes
+    this.#digest = digest
+  }
+
+  /** Of all whole pieces. */
+  get digest(): string {
+    return this.#digest
+  }
+
+  add(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      const take = Math.min(bytes.length - at, this.#pieceBytes - this.#inPiece)
+      this.#hash.update(bytes.subarray(at, at + take))
+      this.#inPiece += take
+      at += take
+      if (this.#inPiece === this.#pieceBytes) this.end()
+    }
+  }
+
+  /** Ends a piece, a short one too; the digest of all. */
+  end(): string {
+    if (this.#inPiece === 0) return this.#digest
+    this.#digest = createHash('sha256')
+      .update(this.#digest)
+      .update(this.#hash.digest())
+      .digest('hex')
+    this.#hash = createHash('sha256')
+    this.#inPiece = 0
+    return this.#digest
+  }
+}
+
+async function checkFolder(path: string): Promise<void> {
+  if ((await folderOf(path)) === dirname(path)) return
+  throw new ShoalError('E_PATH', 'The folder of the download leads somewhere else by now.')
+}
+
+function absent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}

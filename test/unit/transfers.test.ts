@@ -1,0 +1,288 @@
+/** Downloads to disk (spec §5.7). @module */
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import { createMemoryJournal } from '../../src/journal.ts'
+import type { Node, Transfer, TransferRequest } from '../../src/node-types.ts'
+import { readTransfers, Transfers } from '../../src/transfers/transfers.ts'
+import { createSimulatedClock } from '../helpers/clock.ts'
+import { createFakeNode } from '../helpers/fake-node.ts'
+
+const PIECE_BYTES = 100_000
+
+async function bench(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-transfers-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const clock = createSimulatedClock()
+  const journal = createMemoryJournal()
+  const node = createFakeNode()
+  const dataDir = join(folder, 'data')
+  await mkdir(dataDir)
+  const gate = { fetch: node.fetch.bind(node) }
+  const fetch: Node['fetch'] = (uri, options) => gate.fetch(uri, options)
+  const options = { journal, clock, dataDir, pieceBytes: PIECE_BYTES, fetch }
+  const open = async () => new Transfers(options, await readTransfers(journal))
+  const transfers = await open()
+  t.after(() => transfers.close())
+  const content = Buffer.from(Array.from({ length: 450_001 }, (_, i) => Math.imul(i, 48_271) >>> 8))
+  const uri = node.add(content, { name: 'film.webm' })
+  const path = join(folder, 'film.webm')
+  return { folder, clock, journal, node, gate, open, transfers, content, uri, path }
+}
+
+type Bench = Awaited<ReturnType<typeof bench>>
+
+async function untilPhase(
+  transfers: Transfers,
+  phase: Transfer['phase'],
+  id = 1,
+): Promise<Transfer> {
+  for (;;) {
+    const now = transfers.get(id) ?? assert.fail('it is gone')
+    if (now.phase === phase) return now
+    assert.ok(now.phase !== 'failed' && now.phase !== 'done', `${now.phase}: ${now.fault}`)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}
+
+/** Its streams stop after so many bytes, until the fetch is given up. */
+function stall({ gate, node }: Bench, afterBytes: number): void {
+  gate.fetch = async (uri, options = {}) => {
+    const outcome = await node.fetch(uri, options)
+    if (outcome.type !== 'found') return outcome
+    const reader = outcome.stream.getReader()
+    let bytes = 0
+    const stream = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        const { value } = await reader.read()
+        if (bytes >= afterBytes || value === undefined) {
+          await new Promise((resolve) => options.signal?.addEventListener('abort', resolve))
+          controller.error(options.signal?.reason)
+          return
+        }
+        bytes += value.length
+        controller.enqueue(value)
+      },
+    })
+    return { ...outcome, stream }
+  }
+}
+
+function unstall({ gate, node }: Bench): void {
+  gate.fetch = node.fetch.bind(node)
+}
+
+test('a download appears whole at its path, and nothing else is left', async (t) => {
+  const { transfers, uri, path, content, folder } = await bench(t)
+  const told: string[] = []
+  transfers.onchange(({ phase }) => told.push(phase))
+  const { id, phase } = await transfers.add({ uri, path })
+  assert.deepEqual([id, phase], [1, 'running'])
+  const done = await untilPhase(transfers, 'done')
+  assert.deepEqual([done.doneBytes, done.sizeBytes], [content.length, content.length])
+  assert.deepEqual(await readFile(path), content)
+  assert.deepEqual((await readdir(folder)).sort(), ['data', 'film.webm'])
+  assert.equal((await stat(path)).mode & 0o077, 0)
+  assert.equal(told.at(-1), 'done')
+})
+
+test('an empty file is downloaded, too', async (t) => {
+  const { transfers, node, path } = await bench(t)
+  await transfers.add({ uri: node.add(''), path })
+  await untilPhase(transfers, 'done')
+  assert.equal((await stat(path)).size, 0)
+})
+
+test('a paused download goes on where it was, also after a restart', async (t) => {
+  const given = await bench(t)
+  const { transfers, uri, path, content, node, open } = given
+  stall(given, 300_000)
+  await transfers.add({ uri, path })
+  while ((transfers.get(1)?.doneBytes ?? 0) < 200_000) await new Promise((r) => setTimeout(r, 1))
+  assert.equal((await transfers.change(1, { paused: true }))?.phase, 'paused')
+  await assert.rejects(stat(path), { code: 'ENOENT' })
+  await transfers.close()
+  unstall(given)
+  const again = await open()
+  t.after(() => again.close())
+  assert.equal(again.get(1)?.phase, 'paused')
+  const kept = again.get(1)?.doneBytes ?? 0
+  assert.ok(kept >= 200_000 && kept % PIECE_BYTES === 0)
+  await again.change(1, { paused: false })
+  await untilPhase(again, 'done')
+  assert.deepEqual(await readFile(path), content)
+  assert.deepEqual(node.calls.fetch.at(-1)?.options.range, {
+    type: 'from-to',
+    first: kept,
+    last: undefined,
+  })
+})
+
+test('a download that was under way goes on by itself after a restart', async (t) => {
+  const given = await bench(t)
+  const { transfers, uri, path, content, open } = given
+  stall(given, 50_000)
+  await transfers.add({ uri, path })
+  while ((await stat(`${path}.part`).catch(() => undefined)) === undefined) {
+    await new Promise((r) => setTimeout(r, 1))
+  }
+  await transfers.close()
+  unstall(given)
+  const again = await open()
+  t.after(() => again.close())
+  await untilPhase(again, 'done')
+  assert.deepEqual(await readFile(path), content)
+})
+
+test('what was changed on the disk meanwhile is found at the end, and never called whole', async (t) => {
+  const given = await bench(t)
+  const { transfers, uri, path, content } = given
+  stall(given, 300_000)
+  await transfers.add({ uri, path })
+  while ((transfers.get(1)?.doneBytes ?? 0) < 200_000) await new Promise((r) => setTimeout(r, 1))
+  await transfers.change(1, { paused: true })
+  const part = await readFile(`${path}.part`)
+  part[1000] = (part[1000] ?? 0) ^ 1
+  await writeFile(`${path}.part`, part)
+  unstall(given)
+  await transfers.change(1, { paused: false })
+  assert.equal((await untilFailed(transfers)).fault, 'E_STORE_IO')
+  await assert.rejects(stat(path), { code: 'ENOENT' })
+  await transfers.change(1, { paused: false })
+  await untilPhase(transfers, 'done')
+  assert.deepEqual(await readFile(path), content)
+})
+
+async function untilFailed(transfers: Transfers, id = 1): Promise<Transfer> {
+  while (transfers.get(id)?.phase !== 'failed') await new Promise((r) => setTimeout(r, 1))
+  return transfers.get(id) ?? assert.fail()
+}
+
+test('what nobody has now is looked for again later', async (t) => {
+  const { transfers, uri, path, node, clock } = await bench(t)
+  node.nextFetch = { type: 'no-peers' }
+  await transfers.add({ uri, path })
+  assert.equal((await untilPhase(transfers, 'waiting')).fault, 'E_NO_PEERS')
+  node.nextFetch = { type: 'not-found' }
+  await clock.runFor(10_000)
+  await untilPhase(transfers, 'waiting')
+  await clock.runFor(20_000)
+  await untilPhase(transfers, 'done')
+})
+
+test('two run at once, and the greater priority goes first', async (t) => {
+  const given = await bench(t)
+  const { transfers, uri, folder } = given
+  stall(given, 0)
+  const add = (name: string, priority: number) =>
+    transfers.add({ uri, path: join(folder, name), priority })
+  for (const [name, priority] of [
+    ['a', 5],
+    ['b', 5],
+    ['c', 1],
+    ['d', 9],
+  ] as const) {
+    await add(name, priority)
+  }
+  const phases = () => transfers.list().map(({ phase }) => phase)
+  assert.deepEqual(phases(), ['running', 'running', 'queued', 'queued'])
+  await transfers.remove(1)
+  assert.deepEqual(phases(), ['running', 'queued', 'running'])
+  await transfers.change(3, { priority: 9 })
+  await transfers.change(2, { paused: true })
+  assert.deepEqual(phases(), ['paused', 'running', 'running'])
+})
+
+test('a download that is removed leaves no part behind', async (t) => {
+  const given = await bench(t)
+  const { transfers, uri, path, folder } = given
+  stall(given, 100_000)
+  await transfers.add({ uri, path })
+  while ((transfers.get(1)?.doneBytes ?? 0) === 0) await new Promise((r) => setTimeout(r, 1))
+  assert.equal(await transfers.remove(1), true)
+  assert.equal(await transfers.remove(1), false)
+  assert.deepEqual(await readdir(folder), ['data'])
+})
+
+test('a path that is no place for a download is refused, and nothing there is touched', async (t) => {
+  const { transfers, uri, folder } = await bench(t)
+  await writeFile(join(folder, 'old'), 'old')
+  await mkdir(join(folder, 'sub'))
+  await symlink(join(folder, 'old'), join(folder, 'link'))
+  await symlink(join(folder, 'data'), join(folder, 'way'))
+  const refused = async (path: string, code: string, more: Partial<TransferRequest> = {}) => {
+    await assert.rejects(transfers.add({ uri, path, ...more }), { code }, path)
+  }
+  await refused('film.webm', 'E_PATH')
+  await refused('', 'E_PATH')
+  await refused('/', 'E_PATH')
+  await refused(`${folder}/sub/../x`, 'E_PATH')
+  await refused(`${folder}/a\0b`, 'E_PATH')
+  await refused(`${folder}/a\nb`, 'E_PATH')
+  await refused(`${folder}/sub/`, 'E_PATH')
+  await refused(`${folder}/${'a'.repeat(251)}`, 'E_PATH')
+  await refused(`${folder}/none/x`, 'E_PATH')
+  await refused(`${folder}/old/x`, 'E_PATH')
+  await refused(`${folder}/data/store.key`, 'E_PATH')
+  await refused(`${folder}/way/store.key`, 'E_PATH')
+  await refused(`${folder}/old`, 'E_EXISTS')
+  await refused(`${folder}/link`, 'E_EXISTS')
+  await refused(`${folder}/link`, 'E_PATH', { overwrite: true })
+  await refused(`${folder}/sub`, 'E_PATH', { overwrite: true })
+  await assert.rejects(transfers.add({ uri: 'CHK@no', path: `${folder}/x` }), { code: 'E_URI' })
+  await refused(`${folder}/x`, 'E_QUERY', { priority: 10 })
+  assert.deepEqual(transfers.list(), [])
+  assert.equal(await readFile(join(folder, 'old'), 'utf8'), 'old')
+})
+
+test('a part of somebody else, or a link in its place, is neither written nor removed', async (t) => {
+  const { transfers, uri, path, folder } = await bench(t)
+  await writeFile(join(folder, 'victim'), 'mine')
+  await symlink(join(folder, 'victim'), `${path}.part`)
+  await transfers.add({ uri, path })
+  assert.equal((await untilFailed(transfers)).fault, 'E_EXISTS')
+  await transfers.remove(1)
+  assert.equal(await readFile(`${path}.part`, 'utf8'), 'mine')
+})
+
+test('a file is replaced only where that was asked for, and only when the new one is whole', async (t) => {
+  const { transfers, uri, path, content } = await bench(t)
+  await writeFile(path, 'old')
+  await transfers.add({ uri, path, overwrite: true })
+  await untilPhase(transfers, 'done')
+  assert.deepEqual(await readFile(path), content)
+})
+
+test('a file that appears at the path meanwhile is not written over', async (t) => {
+  const given = await bench(t)
+  const { transfers, uri, path } = given
+  stall(given, 100_000)
+  await transfers.add({ uri, path })
+  while ((transfers.get(1)?.doneBytes ?? 0) === 0) await new Promise((r) => setTimeout(r, 1))
+  await transfers.change(1, { paused: true })
+  await writeFile(path, 'new')
+  unstall(given)
+  await transfers.change(1, { paused: false })
+  assert.equal((await untilFailed(transfers)).fault, 'E_EXISTS')
+  assert.equal(await readFile(path, 'utf8'), 'new')
+})
+
+test('folders are refused when it is known that they are some', async (t) => {
+  const { transfers, node, path } = await bench(t)
+  await transfers.add({ uri: `${node.addFolder({ 'a.txt': 'a' }, 'site')}/`, path })
+  assert.equal((await untilFailed(transfers)).fault, 'E_FOLDER')
+})
+
+test('the 1,001st download is refused until one is done', async (t) => {
+  const given = await bench(t)
+  const { transfers, uri, folder } = given
+  stall(given, 0)
+  const add = (i: number) => transfers.add({ uri, path: join(folder, String(i)), priority: 0 })
+  for (let i = 0; i < 1000; i++) await add(i)
+  await assert.rejects(add(1000), { code: 'E_BUSY' })
+  await assert.rejects(add(7), { code: 'E_EXISTS' })
+})
