@@ -1,5 +1,5 @@
 /**
- * An insert that outlives the connections it comes over, and the process (spec §5.6): from time to time
+ * An insert that outlives the connections it comes over, and the process (spec §11.12): from time to time
  * what it has made so far is committed as a segment, and its state told, from which another process goes
  * on. The blocks of a segment spread like any others; nobody can open them before the rest is there.
  * @module

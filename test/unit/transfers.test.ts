@@ -1,4 +1,4 @@
-/** Downloads to disk (spec §5.7). @module */
+/** Downloads to disk (spec §11.12). @module */
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

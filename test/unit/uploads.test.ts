@@ -1,4 +1,4 @@
-/** Inserts that come in parts (spec §5.6). @module */
+/** Inserts that come in parts (spec §11.12). @module */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
