@@ -89,6 +89,9 @@ export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<
     }
   } finally {
     progress.clear()
+    if (io.signal.aborted && known !== undefined) {
+      writeLine(io.stderr, 'to go on where it was, run the same command again within a day')
+    }
   }
 }
 

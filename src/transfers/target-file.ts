@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { constants, lstat, open, realpath, rename, rm, statfs } from 'node:fs/promises'
+import { constants, link, lstat, open, realpath, rename, rm, statfs } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 
@@ -132,7 +132,8 @@ export class PartFile {
     await this.#file.close()
     await checkFolder(this.#path)
     await checkFree(this.#path, overwrite)
-    await rename(this.#path + PART, this.#path)
+    if (overwrite) await rename(this.#path + PART, this.#path)
+    else await renameToNew(this.#path + PART, this.#path)
     await syncFolder(dirname(this.#path))
   }
 
@@ -192,6 +193,17 @@ export class Chain {
     this.#inPiece = 0
     return this.#digest
   }
+}
+
+/** As `rename`, but never over what came there a moment ago. @throws ShoalError E_EXISTS */
+async function renameToNew(from: string, to: string): Promise<void> {
+  const fault = await link(from, to).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error.code,
+  )
+  if (fault === 'EEXIST') throw new ShoalError('E_EXISTS', 'There is a file at that path already.')
+  // file systems without links have no such rename either
+  await (fault === undefined ? rm(from) : rename(from, to))
 }
 
 async function checkFolder(path: string): Promise<void> {

@@ -37,7 +37,13 @@ const TELL_MS = 500
 const RECORD = 'transfers'
 const FAULTS = { 'not-found': 'E_NOT_FOUND', 'no-peers': 'E_NO_PEERS', 'timed-out': 'E_TIMEOUT' }
 /** What may be over by itself. */
-const PASSING: ReadonlySet<string> = new Set(['E_TIMEOUT', 'E_NOT_FOUND', 'E_NO_PEERS', 'E_BUSY'])
+const PASSING: ReadonlySet<string> = new Set([
+  'E_TIMEOUT',
+  'E_NOT_FOUND',
+  'E_NO_PEERS',
+  'E_BUSY',
+  'E_CLOSED', // the node ends: it goes on with the next start
+])
 
 export interface TransfersOptions {
   readonly journal: Journal
@@ -110,7 +116,10 @@ export class Transfers implements NodeTransfers {
     const id = this.#nextId
     const fresh = { phase: 'queued', doneBytes: 0, sizeBytes: undefined, fault: undefined } as const
     const entry = this.#enter({ id, uri, path, priority, overwrite, ...fresh, kept: NOTHING_KEPT })
-    await this.#save()
+    await this.#save().catch((error: unknown) => {
+      this.#entries.delete(id) // what is not kept was not promised
+      throw error
+    })
     this.#startNext()
     return shown(entry.now)
   }

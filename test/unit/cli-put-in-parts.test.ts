@@ -66,7 +66,9 @@ test('a large file that was interrupted goes on when the same command is run aga
   const putting = runCli(argv, { signal: interrupt.signal })
   await untilUnderWay(node)
   interrupt.abort(new Interruption())
-  assert.equal((await putting).exit, 1)
+  const interrupted = await putting
+  assert.equal(interrupted.exit, 1)
+  assert.match(interrupted.stderr, /^to go on where it was, run the same command again/)
   const { exit, stdout, stderr } = await runCli(argv)
   assert.equal(exit, 0, stderr)
   assert.match(stdout, /^CHK@.*\/film\.webm\n$/)

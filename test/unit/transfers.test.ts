@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
+import { ShoalError } from '../../src/errors.ts'
 import { createMemoryJournal } from '../../src/journal.ts'
 import type { Node, Transfer, TransferRequest } from '../../src/node-types.ts'
 import { readTransfers, Transfers } from '../../src/transfers/transfers.ts'
@@ -136,6 +137,25 @@ test('a download that was under way goes on by itself after a restart', async (t
   t.after(() => again.close())
   await untilPhase(again, 'done')
   assert.deepEqual(await readFile(path), content)
+})
+
+test('a download that the end of the node breaks off goes on with the next start', async (t) => {
+  const { transfers, uri, path, gate, open, node } = await bench(t)
+  gate.fetch = () => Promise.reject(new ShoalError('E_CLOSED', 'The node is closing.'))
+  await transfers.add({ uri, path })
+  await untilPhase(transfers, 'waiting')
+  await transfers.close()
+  gate.fetch = node.fetch.bind(node)
+  const again = await open()
+  t.after(() => again.close())
+  await untilPhase(again, 'done')
+})
+
+test('a download that cannot be kept in the journal is not taken', async (t) => {
+  const { transfers, uri, path, journal } = await bench(t)
+  journal.write = () => Promise.reject(new ShoalError('E_STORE_FULL', 'No.'))
+  await assert.rejects(transfers.add({ uri, path }), { code: 'E_STORE_FULL' })
+  assert.deepEqual(transfers.list(), [])
 })
 
 test('what was changed on the disk meanwhile is found at the end, and never called whole', async (t) => {
