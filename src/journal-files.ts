@@ -2,5 +2,4 @@
  * What the journal is called in a data directory (spec §11.12).
  * @module
  */
-export const JOURNAL_KEY = 'journal.key'
 export const JOURNAL_FOLDER = 'journal.d'

@@ -1,14 +1,14 @@
 /**
  * What a node has promised to go on with after a restart: uploads that are not whole, downloads to disk.
- * Small records in the data directory, sealed under a key of their own, which `shoal panic` destroys
- * (spec §11.12); in memory for a node without a directory.
+ * Small records in the data directory, sealed under a key that goes with the store key (spec §11.12); in
+ * memory for a node without a directory.
  * @module
  */
 import { join } from 'node:path'
 
 import { ShoalError } from './errors.ts'
-import { JOURNAL_FOLDER, JOURNAL_KEY } from './journal-files.ts'
-import { createKeyringKey, createKeyringSeal, KEYRING_KEY_BYTES } from './keyring/keyring-seal.ts'
+import { JOURNAL_FOLDER } from './journal-files.ts'
+import { createKeyringKey, createKeyringSeal } from './keyring/keyring-seal.ts'
 import type { KeyringSeal } from './keyring/keyring-seal.ts'
 import { createMemoryFiles, openDiskFiles } from './keyring/small-files.ts'
 import type { SmallFiles } from './keyring/small-files.ts'
@@ -26,18 +26,18 @@ export interface Journal {
   remove(name: string): Promise<void>
 }
 
-/**
- * Opens the journal, or makes an empty one. A key that is damaged is replaced: what it sealed is lost, and
- * only uploads and downloads begin anew. @throws ShoalError E_STORE_IO
- */
-export async function openJournal(dataDir: string | undefined): Promise<Journal> {
-  if (dataDir === undefined) return createMemoryJournal()
-  const keys = await openDiskFiles(dataDir, '')
-  const old = await keys.read(JOURNAL_KEY, KEYRING_KEY_BYTES)
-  const key = old?.length === KEYRING_KEY_BYTES ? old : createKeyringKey()
-  if (key !== old) await keys.write(JOURNAL_KEY, key)
-  const seal = createKeyringSeal(key)
-  key.fill(0)
+export interface JournalOptions {
+  /** undefined: in memory only. */
+  readonly dataDir: string | undefined
+  /** What seals it; undefined: in memory only. */
+  readonly journalKey: Uint8Array | undefined
+}
+
+/** Opens the journal, or makes an empty one; overwrites the key. @throws ShoalError E_STORE_IO */
+export async function openJournal({ dataDir, journalKey }: JournalOptions): Promise<Journal> {
+  if (dataDir === undefined || journalKey === undefined) return createMemoryJournal()
+  const seal = createKeyringSeal(journalKey)
+  journalKey.fill(0)
   const folder = join(dataDir, JOURNAL_FOLDER)
   return journalOf(await openDiskFiles(folder, `${JOURNAL_FOLDER}/`), seal)
 }

@@ -88,7 +88,7 @@ export async function createNode(options: NodeOptions = {}): Promise<Node> {
     const network = new NodeNetwork(resolved, { keyPair, store: store.blocks, clock, rng, logger })
     const keyring = await openKeyring({ dataDir })
     resolved.signal?.throwIfAborted()
-    const journal = await openJournal(dataDir)
+    const journal = await openJournal({ dataDir, journalKey: store.journalKey })
     const uploads = await readUploads(journal)
     const transfers = await readTransfers(journal)
     await network.open()

@@ -18,7 +18,7 @@ import { HEADER_FILE, readHeader } from './datastore/store-header.ts'
 import { KEY_FILE, isKeyLength, isKeyProtected } from './datastore/store-key.ts'
 import { DRAFT, eraseFile, fileAt, syncFolder } from './datastore/whole-file.ts'
 import { ShoalError, isShoalError } from './errors.ts'
-import { JOURNAL_FOLDER, JOURNAL_KEY } from './journal-files.ts'
+import { JOURNAL_FOLDER } from './journal-files.ts'
 import { systemClock } from './runtime.ts'
 import type { Clock } from './runtime.ts'
 
@@ -41,7 +41,6 @@ const NAMES: ReadonlySet<string> = new Set([
   INDEX_FOLDER,
   ...SALVAGE_ENDINGS.map((ending) => INDEX_FOLDER + ending),
   ...TRACE_FILES,
-  JOURNAL_KEY,
   JOURNAL_FOLDER,
   KEYRING_KEY,
   KEYRING_FILE,
@@ -175,7 +174,7 @@ async function sizeBehind(path: string): Promise<number> {
 
 /** Everything that opens something of the store, what opens most first; copies of the key, too. */
 async function storeSecretsIn(folder: string): Promise<readonly string[]> {
-  const names = [KEY_FILE, JOURNAL_KEY, STATE_FILE].flatMap((name) => [name, name + DRAFT])
+  const names = [KEY_FILE, STATE_FILE].flatMap((name) => [name, name + DRAFT])
   for (const name of await readdir(folder)) {
     if (!name.startsWith(KEY_FILE) || names.includes(name)) continue
     const found = await fileAt(join(folder, name))

@@ -3,6 +3,7 @@
  * file puts its parts together; what they do is in `disk-*.ts`.
  * @module
  */
+import { copyOf } from '../keys/bytes.ts'
 import type { Clock, Logger, Rng } from '../runtime.ts'
 import { Areas } from './areas.ts'
 import { openDataDir } from './data-dir.ts'
@@ -70,6 +71,7 @@ export async function openDiskStore(options: DiskStoreOptions): Promise<StorePai
   const dir = await openDataDir(dataDir, { storeBytes, defaultBytes, passphrase, logger })
   if (signal?.aborted === true) await closeFiles(dir)
   signal?.throwIfAborted()
+  const journalKey = copyOf(dir.keys.journal)
   const store = await createDiskStore(dir, dir.plan, options)
   if (signal?.aborted === true) await store.blocks.close()
   signal?.throwIfAborted()
@@ -81,7 +83,7 @@ export async function openDiskStore(options: DiskStoreOptions): Promise<StorePai
       if (code !== 'E_CLOSED') logger.warn(`store: it keeps its size: ${message}`)
     })
   }
-  return store
+  return { ...store, journalKey }
 }
 
 /**

@@ -249,4 +249,6 @@ export interface StorePair {
   readonly blocks: BlockStore
   readonly outbox: Outbox
   readonly care: StoreCare
+  /** Seals what its node keeps beside it, and goes with the store key; undefined: nothing is kept. */
+  readonly journalKey?: Uint8Array
 }

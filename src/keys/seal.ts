@@ -39,6 +39,7 @@ export interface SealKeys {
   readonly outbox: Uint8Array
   readonly insert: Uint8Array
   readonly state: Uint8Array
+  readonly journal: Uint8Array
 }
 
 /** What opens one slot; kept in the index, beside the slot's number. */
@@ -64,6 +65,7 @@ export function deriveSealKeys(secret: Uint8Array): SealKeys {
     outbox: derive('shoal/seal/outbox/1'),
     insert: derive('shoal/seal/insert/1'),
     state: derive('shoal/seal/state/1'),
+    journal: derive('shoal/seal/journal/1'),
   } as SealKeys
   storeKey.fill(0)
   return keys
