@@ -13,6 +13,8 @@ import { checkOrigin } from './access.ts'
 import { createAnnounceRoute, createLookUpRoute, createWatchRoute } from './edition-routes.ts'
 import { createInsertRoute } from './insert-route.ts'
 import { createKeysRoute } from './keys-route.ts'
+import { describeRoute, refuseUnknownParameters } from './openapi.ts'
+import type { Answer } from './openapi-schemas.ts'
 import { methodError } from './problem.ts'
 import { createPublishRoute } from './publish-route.ts'
 import { createCheckRoute, createResizeRoute } from './store-routes.ts'
@@ -39,6 +41,8 @@ export function createApi({ node, logger, uploads }: ApiOptions): Router {
     response.setHeader('Cache-Control', 'no-store')
     next()
   })
+  api.use(refuseUnknownParameters)
+  api.route('/v1/openapi.json').get(describeRoute).all(onlyGet)
   api.route('/v1/insert').post(insert).put(insert).all(refuseMethod('POST, PUT'))
   api.use('/v1/uploads', createUploadRoutes(node, places))
   api.use('/v1/transfers', createTransferRoutes(node))
@@ -50,13 +54,13 @@ export function createApi({ node, logger, uploads }: ApiOptions): Router {
   api
     .route('/v1/status')
     .get((_request, response) => {
-      response.json(node.status())
+      response.json(node.status() satisfies Answer<'Status'>)
     })
     .all(onlyGet)
   api
     .route('/v1/store')
     .get((_request, response) => {
-      response.json(node.store.stats())
+      response.json(node.store.stats() satisfies Answer<'StoreStats'>)
     })
     .all(onlyGet)
   api.route('/v1/store/check').post(createCheckRoute(node)).all(refuseMethod('POST'))
@@ -74,7 +78,7 @@ function insertStatusRoute(node: Node): RequestHandler<{ id: string }> {
     const status = /^\d{1,15}$/.test(id) ? node.insertStatus(Number(id)) : undefined
     if (status === undefined) throw new ShoalError('E_ROUTE', 'There is no such insert.')
     const { blocks, spreadBlocks, lostBlocks, peers } = status
-    response.json({ blocks, spreadBlocks, lostBlocks, peers })
+    response.json({ blocks, spreadBlocks, lostBlocks, peers } satisfies Answer<'Spread'>)
   }
 }
 
