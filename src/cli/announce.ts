@@ -4,8 +4,8 @@
  */
 import type { Arguments, Command } from './command.ts'
 import { EXIT_DONE } from './failures.ts'
-import { GATEWAY_OPTION, gatewayOf, requestJson, uriOf } from './gateway-client.ts'
-import { writeLine, type Io } from './io.ts'
+import { clientOf, GATEWAY_OPTION, gatewayOf } from './gateway-client.ts'
+import { oneLine, writeLine, type Io } from './io.ts'
 import { parsePastedKey } from './pasted-key.ts'
 import { showSpread } from './spread.ts'
 
@@ -28,11 +28,9 @@ async function announce(given: Arguments, io: Io): Promise<number> {
   const key = parsePastedKey(given.operand(0))
   const asked = given.text('gateway') === undefined ? key.gateway : undefined
   const gateway = asked ?? gatewayOf(given)
-  const query = new URLSearchParams({ uri: key.path.slice(1) })
-  const path = `/api/v1/announce?${query.toString()}`
-  const announced = await requestJson({ gateway, method: 'POST', path, signal: io.signal })
-  writeLine(io.stdout, uriOf(announced))
-  const { statusPath } = announced
+  const { signal } = io
+  const { uri, statusPath } = await clientOf(gateway).announce(key.path.slice(1), { signal })
+  writeLine(io.stdout, oneLine(uri))
   if (given.flag('no-wait') || statusPath === undefined) return EXIT_DONE
   await showSpread({ gateway, statusPath }, 'the name', io)
   return EXIT_DONE

@@ -9,10 +9,9 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { NODE_FLAGS } from './package-root.ts'
 import { CommandError } from './failures.ts'
-import { DEFAULT_GATEWAY_HOST, DEFAULT_GATEWAY_PORT, getJson } from './gateway-client.ts'
+import { clientOf, DEFAULT_GATEWAY_HOST, DEFAULT_GATEWAY_PORT } from './gateway-client.ts'
 import { oneLine } from './io.ts'
 import { pause } from './spread.ts'
-import { STATUS_PATH } from './status.ts'
 
 const HOST = DEFAULT_GATEWAY_HOST
 /** Each node fills that much of the disk; a film of one's own has some 100 MiB in all of them. */
@@ -106,9 +105,8 @@ async function untilConnected(
 }
 
 async function countPeers(gateway: URL, signal: AbortSignal): Promise<number> {
-  const answer = await getJson(gateway, STATUS_PATH, signal)
-  const peers = answer?.value['peers']
-  return typeof peers === 'number' ? peers : 0
+  const { peers } = await clientOf(gateway).status({ signal })
+  return peers
 }
 
 /** `count` ports from 8888 on that nobody listens on now. */

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { FolderItem } from '../node-types.ts'
 import { CommandError } from './failures.ts'
-import { requestJson, upload, uriOf } from './gateway-client.ts'
+import { clientOf, upload, uriOf } from './gateway-client.ts'
 import { packageRoot } from './package-root.ts'
 import { untilSpread } from './spread.ts'
 import { tarBody } from './tar-body.ts'
@@ -60,8 +60,8 @@ interface SiteFile {
 
 /** Publishes `files`, which are sorted, under a key that is made for it. */
 async function publish(target: Target, files: readonly SiteFile[]): Promise<string> {
-  const key = new URLSearchParams({ name: KEY_NAME }).toString()
-  await requestJson({ ...target, method: 'POST', path: `/api/v1/keys?${key}` })
+  const { gateway, signal } = target
+  await clientOf(gateway).createKey(KEY_NAME, { signal })
   const query = new URLSearchParams({ key: KEY_NAME, document: SITE_NAME, folder: '1' })
   return send(target, `/api/v1/publish?${query.toString()}`, tarBody(itemsOf(files)))
 }

@@ -7,17 +7,22 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import { pipeline } from 'node:stream/promises'
 import type { Readable } from 'node:stream'
 import type { Arguments, OptionSpec } from './command.ts'
+import { readJson, refusalOf } from '../client/answer.ts'
+import { ShoalClient, statusPathIn } from '../client/client.ts'
+import type { Transport, TransportResponse } from '../client/transport.ts'
 import { CommandError, systemCode } from './failures.ts'
 import { oneLine } from './io.ts'
 import { parseGatewayUrl } from './values.ts'
 
+export { GatewayError } from '../client/answer.ts'
+
 export const DEFAULT_GATEWAY_HOST = '127.0.0.1'
 /** Freenet's port, so that old habits work. */
 export const DEFAULT_GATEWAY_PORT = 8888
-/** Longest JSON answer that is read, bytes; ours are below one KiB. */
-const MAX_JSON_BYTES = 1_048_576
 /** A canonical spelling takes one redirect, an edition another. */
 const MAX_REDIRECTS = 5
+/** For calls that nobody gives up. */
+const NEVER = new AbortController().signal
 
 export const GATEWAY_OPTION: OptionSpec = {
   type: 'string',
@@ -70,71 +75,37 @@ function connectionError(error: Error, { gateway, signal }: Exchange): unknown {
 /** No answer, or none to its end: the same request may succeed later. */
 export class ConnectionError extends CommandError {}
 
-async function readText(response: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = []
-  let bytes = 0
-  for await (const part of response as AsyncIterable<Buffer>) {
-    bytes += part.length
-    if (bytes > MAX_JSON_BYTES) break
-    parts.push(part)
+/** An answer as the client reads it. */
+function responseOf(response: IncomingMessage, exchange: Exchange): TransportResponse {
+  return {
+    status: response.statusCode ?? 0,
+    statusText: response.statusMessage ?? '',
+    header: (name) => [response.headers[name.toLowerCase()] ?? []].flat().join(',') || undefined,
+    body: partsOf(response, exchange),
   }
-  return Buffer.concat(parts).toString('utf8')
 }
 
-function parseJson(text: string): Readonly<Record<string, unknown>> {
+async function* partsOf(response: IncomingMessage, exchange: Exchange): AsyncGenerator<Buffer> {
   try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
-}
-
-/** The gateway refused: its own sentence about what went wrong, and its code where it names one. */
-export class GatewayError extends CommandError {
-  /** `E_NO_KEY`, … (spec §10); undefined for an answer that is not ours. */
-  readonly code: string | undefined
-
-  constructor(message: string, code: string | undefined) {
-    super(message)
-    this.code = code
-  }
-}
-
-async function problemOf(response: IncomingMessage): Promise<GatewayError> {
-  const { detail, title, code } = parseJson(await readText(response))
-  const words = typeof detail === 'string' ? detail : title
-  const status = `HTTP ${response.statusCode} ${response.statusMessage ?? ''}`.trim()
-  return new GatewayError(
-    typeof words === 'string' ? words : `the gateway answered ${status}`,
-    typeof code === 'string' ? code : undefined,
-  )
-}
-
-async function finish(exchange: Exchange, work: () => Promise<string>): Promise<string> {
-  try {
-    return await work()
+    yield* response as AsyncIterable<Buffer>
   } catch (error) {
-    if (error instanceof CommandError || !(error instanceof Error)) throw error
-    throw connectionError(error, exchange)
+    throw error instanceof Error ? connectionError(error, exchange) : error
+  } finally {
+    response.destroy()
   }
 }
 
 /** What the gateway says in JSON. */
 export interface JsonAnswer {
-  readonly text: string
   readonly value: Readonly<Record<string, unknown>>
   /** Where the spread can be asked for; undefined where the gateway names no such place. */
   readonly statusPath: string | undefined
 }
 
 async function jsonAnswer(response: IncomingMessage, exchange: Exchange): Promise<JsonAnswer> {
-  const status = response.statusCode ?? 0
-  if (status < 200 || status > 299) throw await problemOf(response)
-  const text = await finish(exchange, () => readText(response))
-  const link = [response.headers['link'] ?? ''].flat().join(',')
-  const statusPath = /<(\/[^>]*)>\s*;\s*rel="?status"?/i.exec(link)?.[1]
-  return { text, value: parseJson(text), statusPath }
+  const read = responseOf(response, exchange)
+  const value = await readJson(read)
+  return { value, statusPath: statusPathIn(read.header('link')) }
 }
 
 export interface JsonRequest {
@@ -143,49 +114,31 @@ export interface JsonRequest {
   /** Path and query as they go over the wire. */
   readonly path: string
   readonly headers?: Readonly<Record<string, string | number>> | undefined
-  readonly body?: string
   readonly signal: AbortSignal
 }
 
-/** One request of the API. @throws GatewayError for every answer but a 2xx, CommandError. */
+/** One request of the API without a body. @throws GatewayError for every answer but a 2xx, CommandError. */
 export async function requestJson(request: JsonRequest): Promise<JsonAnswer> {
-  const { body, ...exchange } = request
-  const sent = open(exchange)
-  const answer = answerTo(sent, exchange)
-  sent.end(body)
-  return jsonAnswer(await answer, exchange)
-}
-
-/** As `requestJson`, for an answer that is read as it comes: its parts. @throws CommandError. */
-export async function* requestParts(request: JsonRequest): AsyncGenerator<Buffer> {
   const sent = open(request)
   const answer = answerTo(sent, request)
-  sent.end(request.body)
-  const response = await answer
-  if (response.statusCode !== 200) throw await problemOf(response)
-  try {
-    yield* response as AsyncIterable<Buffer>
-  } catch (error) {
-    throw error instanceof Error ? connectionError(error, request) : error
-  } finally {
-    sent.destroy()
-  }
+  sent.end()
+  return jsonAnswer(await answer, request)
 }
 
-/** GET of a JSON resource; undefined where it is not there (404). @throws CommandError. */
-export async function getJson(
-  gateway: URL,
-  path: string,
-  signal: AbortSignal,
-): Promise<JsonAnswer | undefined> {
-  const exchange: Exchange = { gateway, method: 'GET', path, signal }
-  const request = open(exchange)
-  const answer = answerTo(request, exchange)
-  request.end()
-  const response = await answer
-  if (response.statusCode !== 404) return jsonAnswer(response, exchange)
-  response.destroy()
-  return undefined
+/** The API of a gateway. Calls throw GatewayError where it refuses, CommandError where it does not answer. */
+export function clientOf(gateway: URL): ShoalClient {
+  return new ShoalClient({ gateway, transport: nodeTransport })
+}
+
+const nodeTransport: Transport = async (request) => {
+  const { body, signal = NEVER, ...rest } = request
+  const exchange: Exchange = { ...rest, signal }
+  const sent = open(exchange)
+  const answer = answerTo(sent, exchange)
+  const isStream = body !== undefined && typeof body !== 'string' && Symbol.asyncIterator in body
+  if (!isStream) sent.end(body)
+  else void pipeline(body, sent).catch(() => sent.destroy()) // what went wrong is told by the answer
+  return responseOf(await answer, exchange)
 }
 
 export interface Content {
@@ -219,7 +172,7 @@ export async function getContent(
     const response = await answer
     if (response.statusCode === 200) return { response, path: next }
     const location = response.headers.location
-    if (location?.startsWith('/') !== true) throw await problemOf(response)
+    if (location?.startsWith('/') !== true) throw await refusalOf(responseOf(response, exchange))
     response.destroy()
     next = location
   }

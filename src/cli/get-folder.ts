@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { nameFault } from '../keys/names.ts'
 import type { FolderEntry } from '../node-types.ts'
 import { CommandError, systemCode } from './failures.ts'
-import { getContent, isFolderPath, type Content } from './gateway-client.ts'
+import { GatewayError, getContent, isFolderPath, type Content } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
 import { readListing } from './listing.ts'
 import { createProgress, type Progress } from './progress.ts'
@@ -121,7 +121,8 @@ class FolderFetch {
     try {
       return await work()
     } catch (error) {
-      if (!(error instanceof CommandError) || names.length === 0) throw error
+      const isTold = error instanceof CommandError || error instanceof GatewayError
+      if (!isTold || names.length === 0) throw error
       const what = oneLine(JSON.stringify(names.join('/')))
       throw new CommandError(`${what}: ${error.message}`, { cause: error })
     }

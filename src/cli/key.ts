@@ -5,13 +5,12 @@
 import { createReadStream } from 'node:fs'
 import { addAbortSignal } from 'node:stream'
 
+import type { ShoalClient } from '../client/index.ts'
 import type { Arguments, Command } from './command.ts'
 import { CommandError, EXIT_DONE, UsageError } from './failures.ts'
-import { GATEWAY_OPTION, gatewayOf, requestJson } from './gateway-client.ts'
-import type { JsonRequest } from './gateway-client.ts'
+import { clientOf, GATEWAY_OPTION, gatewayOf } from './gateway-client.ts'
 import { writeLine, type Io } from './io.ts'
 
-const KEYS_PATH = '/api/v1/keys'
 /** Longest text that is read for an import, bytes; an exported key has a few hundred. */
 const MAX_TEXT_BYTES = 4096
 
@@ -78,13 +77,13 @@ function checkWords(name: string, action: Action, given: Arguments): void {
 }
 
 async function create(given: Arguments, io: Io): Promise<void> {
-  const path = `${KEYS_PATH}?${new URLSearchParams({ name: given.operand(1) }).toString()}`
-  const { uri } = await ask(given, io, { method: 'POST', path })
+  const { signal } = io
+  const { uri } = await client(given).createKey(given.operand(1), { signal })
   writeLine(io.stdout, plain(uri))
 }
 
 async function list(given: Arguments, io: Io): Promise<void> {
-  const { keys } = await ask(given, io, { method: 'GET', path: KEYS_PATH })
+  const keys: unknown = await client(given).listKeys({ signal: io.signal })
   if (!Array.isArray(keys)) throw notOurs()
   for (const { name, uri } of keys as Partial<Record<string, unknown>>[]) {
     writeLine(io.stdout, `${plain(name)}\t${plain(uri)}`)
@@ -92,48 +91,44 @@ async function list(given: Arguments, io: Io): Promise<void> {
 }
 
 async function show(given: Arguments, io: Io): Promise<void> {
+  const { signal } = io
   const document = given.text('document')
-  const query = document === undefined ? '' : `?${new URLSearchParams({ document }).toString()}`
-  const answer = await ask(given, io, { method: 'GET', path: keyPath(given) + query })
-  writeLine(io.stdout, plain(document === undefined ? answer['uri'] : answer['documentUri']))
+  const options = document === undefined ? { signal } : { signal, document }
+  const shown = await client(given).getKey(given.operand(1), options)
+  writeLine(io.stdout, plain(document === undefined ? shown.uri : shown.documentUri))
 }
 
 async function exportKey(given: Arguments, io: Io): Promise<void> {
-  const { text } = await ask(given, io, { method: 'POST', path: `${keyPath(given)}/export` })
-  if (typeof text !== 'string') throw notOurs()
-  for (const line of text.split('\n')) writeLine(io.stdout, plain(line))
+  const { signal } = io
+  const exported: { readonly text: unknown } = await client(given).exportKey(given.operand(1), {
+    signal,
+  })
+  if (typeof exported.text !== 'string') throw notOurs()
+  for (const line of exported.text.split('\n')) writeLine(io.stdout, plain(line))
   const words = 'whoever has this text can publish under this name: show it to nobody'
   writeLine(io.stderr, `shoal key: ${words}`)
 }
 
 async function importKey(given: Arguments, io: Io): Promise<void> {
+  const { signal } = io
   const name = given.text('name')
-  const query = name === undefined ? '' : `?${new URLSearchParams({ name }).toString()}`
-  const body = await textOf(given.operand(1), io)
-  const path = `/api/v1/import-key${query}`
-  const { uri } = await ask(given, io, { method: 'POST', path, body })
+  const text = await textOf(given.operand(1), io)
+  const options = name === undefined ? { signal } : { signal, name }
+  const { uri } = await client(given).importKey(text, options)
   writeLine(io.stdout, plain(uri))
 }
 
 async function remove(given: Arguments, io: Io): Promise<void> {
-  const { uri } = await ask(given, io, { method: 'GET', path: keyPath(given) })
-  await ask(given, io, { method: 'DELETE', path: keyPath(given) })
-  const words = 'without an exported copy nobody can publish under it again'
-  writeLine(io.stderr, `shoal key: removed ${quoted(given.operand(1))}, ${plain(uri)} ${words}`)
-}
-
-async function ask(
-  given: Arguments,
-  io: Io,
-  request: Omit<JsonRequest, 'gateway' | 'signal'>,
-): Promise<Readonly<Record<string, unknown>>> {
   const { signal } = io
-  const { value } = await requestJson({ gateway: gatewayOf(given), signal, ...request })
-  return value
+  const name = given.operand(1)
+  const { uri } = await client(given).getKey(name, { signal })
+  await client(given).removeKey(name, { signal })
+  const words = 'without an exported copy nobody can publish under it again'
+  writeLine(io.stderr, `shoal key: removed ${quoted(name)}, ${plain(uri)} ${words}`)
 }
 
-function keyPath(given: Arguments): string {
-  return `${KEYS_PATH}/${encodeURIComponent(given.operand(1))}`
+function client(given: Arguments): ShoalClient {
+  return clientOf(gatewayOf(given))
 }
 
 async function textOf(file: string, io: Io): Promise<string> {

@@ -12,7 +12,6 @@ import { CommandError } from './failures.ts'
 import {
   ConnectionError,
   GatewayError,
-  getJson,
   requestJson,
   upload,
   type JsonAnswer,
@@ -115,7 +114,11 @@ async function begin(file: LargeFile, { gateway, query }: Target, io: Io): Promi
 
 /** The answer that was lost on its way; undefined: the upload is not whole. */
 async function ended(gateway: URL, id: string, io: Io): Promise<JsonAnswer | undefined> {
-  const answer = await getJson(gateway, `${UPLOADS}/${id}`, io.signal)
+  const request = { gateway, method: 'GET', path: `${UPLOADS}/${id}`, signal: io.signal } as const
+  const answer = await requestJson(request).catch((error: unknown) => {
+    if (error instanceof GatewayError && error.status === 404) return undefined
+    throw error
+  })
   return answer?.value['complete'] === true ? answer : undefined
 }
 

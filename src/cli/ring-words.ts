@@ -2,10 +2,10 @@
  * A node's links, in words: what `status` says of the ring.
  * @module
  */
-import type { NodeStatus } from '../node.ts'
+import type { Answer } from '../client/index.ts'
 import { countText } from './store-words.ts'
 
-type RingStatus = NodeStatus['ring']
+type RingStatus = Answer<'Status'>['ring']
 type Role = RingStatus['links'][number]['role']
 
 const ROLES: readonly (readonly [Role, string])[] = [

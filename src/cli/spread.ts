@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CommandError } from './failures.ts'
-import { getJson } from './gateway-client.ts'
+import { clientOf, GatewayError } from './gateway-client.ts'
 import { writeLine, type Io } from './io.ts'
 import { createProgress } from './progress.ts'
 
@@ -76,9 +76,14 @@ export async function showSpread(
 }
 
 async function look({ gateway, statusPath, signal }: SpreadRequest): Promise<Spread | undefined> {
-  const answer = await getJson(gateway, statusPath, signal)
+  const answer = await clientOf(gateway)
+    .spread(statusPath, { signal })
+    .catch((error: unknown) => {
+      if (error instanceof GatewayError && error.status === 404) return undefined
+      throw error
+    })
   if (answer === undefined) return undefined
-  const { blocks, spreadBlocks, lostBlocks, peers } = answer.value
+  const { blocks, spreadBlocks, lostBlocks, peers } = answer as Partial<Spread>
   if (typeof blocks !== 'number' || typeof spreadBlocks !== 'number') {
     throw new CommandError('the gateway does not tell how far the insert has spread')
   }

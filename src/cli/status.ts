@@ -2,16 +2,14 @@
  * `shoal status`: how the node is doing.
  * @module
  */
-import type { NodeStatus } from '../node.ts'
+import type { Answer } from '../client/index.ts'
 import type { Arguments, Command } from './command.ts'
-import { CommandError, EXIT_DONE } from './failures.ts'
-import { GATEWAY_OPTION, gatewayOf, getJson } from './gateway-client.ts'
+import { EXIT_DONE } from './failures.ts'
+import { clientOf, GATEWAY_OPTION, gatewayOf } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
 import { estimateText, linksText, distancesText } from './ring-words.ts'
 import { conditionText } from './store-words.ts'
 import { formatBytes } from './values.ts'
-
-export const STATUS_PATH = '/api/v1/status'
 
 export const statusCommand: Command = {
   name: 'status',
@@ -26,15 +24,14 @@ export const statusCommand: Command = {
 }
 
 async function status(given: Arguments, io: Io): Promise<number> {
-  const answer = await getJson(gatewayOf(given), STATUS_PATH, io.signal)
-  if (answer === undefined) throw new CommandError('that is not the gateway of a shoal node')
-  if (given.flag('json')) writeLine(io.stdout, answer.text.trimEnd())
-  else for (const line of formatStatus(answer.value)) writeLine(io.stdout, line)
+  const answer = await clientOf(gatewayOf(given)).status({ signal: io.signal })
+  if (given.flag('json')) writeLine(io.stdout, JSON.stringify(answer))
+  else for (const line of formatStatus(answer)) writeLine(io.stdout, line)
   return EXIT_DONE
 }
 
 /** A table for people; a part that the gateway leaves out shows as `?`. */
-export function formatStatus(from: Partial<NodeStatus>): readonly string[] {
+export function formatStatus(from: Partial<Answer<'Status'>>): readonly string[] {
   const { store, outbox, ring } = from
   const held =
     store &&
@@ -55,10 +52,13 @@ export function formatStatus(from: Partial<NodeStatus>): readonly string[] {
   return rows.map(([name, value]) => `${name.padEnd(10)}${oneLine(String(value ?? '?'))}`)
 }
 
-function networkText({ network, isPrivate = false }: Partial<NodeStatus>): string | undefined {
+function networkText({
+  network,
+  isPrivate = false,
+}: Partial<Answer<'Status'>>): string | undefined {
   return isPrivate ? `${network}, private` : network
 }
 
-function positionText({ position, connection }: Partial<NodeStatus>): string | undefined {
+function positionText({ position, connection }: Partial<Answer<'Status'>>): string | undefined {
   return connection?.state === 'solving' ? 'not known yet' : position?.toFixed(6)
 }

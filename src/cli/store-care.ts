@@ -6,12 +6,11 @@ import type { StoreStats } from '../node.ts'
 import { MAX_STORE_BYTES, MIN_STORE_BYTES } from '../options.ts'
 import type { Arguments } from './command.ts'
 import { CommandError } from './failures.ts'
-import { gatewayOf, GatewayError, requestJson } from './gateway-client.ts'
-import { requestEvents, type GatewayEvent } from './gateway-events.ts'
-import { oneLine, writeLine, type Io } from './io.ts'
+import { clientOf, gatewayOf } from './gateway-client.ts'
+import { writeLine, type Io } from './io.ts'
 import { createProgress } from './progress.ts'
 import { pause } from './spread.ts'
-import { fetchStats, statsIn, STORE_PATH } from './store-stats.ts'
+import { fetchStats, statsIn } from './store-stats.ts'
 import { countedText, countText } from './store-words.ts'
 import { formatBytes, parseSize } from './values.ts'
 
@@ -26,14 +25,14 @@ export async function checkStore(given: Arguments, io: Io): Promise<void> {
     'check',
     (done, total) => `${countText(done)} of ${countText(total ?? 0)} slots`,
   )
-  const path = `${STORE_PATH}/check`
   const { signal } = io
   try {
-    for await (const event of requestEvents({ gateway, method: 'POST', path, signal })) {
-      const { checked, freed, of } = numbersIn(event)
-      if (event.name === 'progress') progress.show(checked, of)
-      if (event.name === 'failed') throw failureIn(event)
-      if (event.name !== 'done') continue
+    for await (const event of clientOf(gateway).checkStore({ signal })) {
+      if (event.type === 'progress') {
+        progress.show(event.checked, event.of)
+        continue
+      }
+      const { checked, freed } = event
       progress.clear()
       const verdict = freed === 0 ? 'all of them good' : `${countText(freed)} damaged and freed`
       writeLine(io.stdout, `${countedText(checked, 'slot')} checked, ${verdict}`)
@@ -45,27 +44,13 @@ export async function checkStore(given: Arguments, io: Io): Promise<void> {
   throw new CommandError('the check broke off: is the node still running?')
 }
 
-function numbersIn({ value }: GatewayEvent): { checked: number; freed: number; of: number } {
-  const numberAt = (name: string): number => {
-    const found = value[name]
-    return typeof found === 'number' ? found : 0
-  }
-  return { checked: numberAt('checked'), freed: numberAt('freed'), of: numberAt('of') }
-}
-
-function failureIn({ value: { detail, code } }: GatewayEvent): GatewayError {
-  const words = typeof detail === 'string' ? detail : 'the node could not go on'
-  return new GatewayError(oneLine(words), typeof code === 'string' ? code : undefined)
-}
-
 /** Gives the store another size while the node runs, and waits until it has it. */
 export async function resizeStore(given: Arguments, io: Io): Promise<void> {
   const wanted = parseSize('SIZE', given.operand(1), MIN_STORE_BYTES, MAX_STORE_BYTES)
   const gateway = gatewayOf(given)
-  const { stats: before } = await fetchStats(gateway, io)
-  const path = `${STORE_PATH}/resize?bytes=${wanted}`
-  const answer = await requestJson({ gateway, method: 'POST', path, signal: io.signal })
-  const begun = statsIn(answer)
+  const before = await fetchStats(gateway, io)
+  const { signal } = io
+  const begun = statsIn(await clientOf(gateway).resizeStore(wanted, { signal }))
   if (before.quotaBytes !== wanted) {
     const from = `from ${formatBytes(before.quotaBytes)} to ${formatBytes(wanted)}`
     writeLine(io.stderr, `shoal store: ${from}: ${changeOf(before.quotaBytes, begun, wanted)}`)
@@ -106,7 +91,7 @@ async function untilResized(begun: StoreStats, gateway: URL, io: Io): Promise<St
       most = Math.max(most, slotsLeft)
       progress.show(most - slotsLeft, most === 0 ? undefined : most)
       await pause(LOOK_MS, io.signal)
-      ;({ stats } = await fetchStats(gateway, io))
+      stats = await fetchStats(gateway, io)
     }
   } finally {
     progress.clear()

@@ -2,15 +2,15 @@
  * `shoal store stats`: everything that the store counts, as a table for people.
  * @module
  */
+import type { Answer } from '../client/index.ts'
 import type { AreaStats, EvictionReason, Histogram, StoreStats } from '../node.ts'
 import type { Arguments } from './command.ts'
 import { CommandError } from './failures.ts'
-import { gatewayOf, getJson, type JsonAnswer } from './gateway-client.ts'
+import { clientOf, gatewayOf, GatewayError } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
 import { bytesOfText, conditionText, countedText, countText, percentText } from './store-words.ts'
 import { formatBytes } from './values.ts'
 
-export const STORE_PATH = '/api/v1/store'
 /** A slot holds one block (spec §2). */
 const SLOT_BYTES = 32_768
 const LABEL_WIDTH = 12
@@ -27,31 +27,32 @@ const REASONS: Readonly<Record<EvictionReason, string>> = {
 
 /** Prints the table, or with `--json` what the gateway said. */
 export async function showStats(given: Arguments, io: Io): Promise<void> {
-  const answer = await fetchStats(gatewayOf(given), io)
-  const lines = given.flag('json') ? [answer.text.trimEnd()] : formatStats(answer.stats)
+  const stats = await fetchStats(gatewayOf(given), io)
+  const lines = given.flag('json') ? [JSON.stringify(stats)] : formatStats(stats)
   for (const line of lines) writeLine(io.stdout, line)
 }
 
 /** What the store of a node counts. @throws CommandError where that is no node, or an older one. */
-export async function fetchStats(
-  gateway: URL,
-  io: Pick<Io, 'signal'>,
-): Promise<JsonAnswer & { readonly stats: StoreStats }> {
-  const answer = await getJson(gateway, STORE_PATH, io.signal)
-  if (answer === undefined) {
-    throw new CommandError(`the node at ${gateway.href} is too old for this: start it anew`)
-  }
-  return { ...answer, stats: statsIn(answer) }
+export async function fetchStats(gateway: URL, io: Pick<Io, 'signal'>): Promise<StoreStats> {
+  const { signal } = io
+  const answer = await clientOf(gateway)
+    .storeStats({ signal })
+    .catch((error: unknown) => {
+      const isUnknown = error instanceof GatewayError && error.status === 404
+      if (!isUnknown) throw error
+      throw new CommandError(`the node at ${gateway.href} is too old for this: start it anew`)
+    })
+  return statsIn(answer)
 }
 
 /** The numbers in an answer. @throws CommandError where they are not there. */
-export function statsIn({ value }: JsonAnswer): StoreStats {
-  const { condition, store, latency } = value
+export function statsIn(answer: Partial<Answer<'StoreStats'>>): StoreStats {
+  const { condition, store, latency } = answer
   const hasAll = [store, latency].every((part) => typeof part === 'object' && part !== null)
   if (typeof condition !== 'string' || !hasAll) {
     throw new CommandError('that is not the gateway of a shoal node')
   }
-  return value as unknown as StoreStats
+  return answer as StoreStats
 }
 
 /** The table, line by line; counts begin with the start of the node. */

@@ -188,7 +188,11 @@ async function ask(operation: string, { path, query = {}, body, prepare }: Try) 
 }
 
 test('the description has every route of the API, and no other', () => {
-  const api = createApi({ node: createFakeNode(), logger: silentLogger, uploadIdleMs: 1000 })
+  const api = createApi({
+    node: createFakeNode(),
+    logger: silentLogger,
+    uploads: { idleMs: 1000, maxBytes: 1000 },
+  })
   assert.deepEqual([...operations().keys()].sort(), [...routesOf(api, '/api')].sort())
 })
 

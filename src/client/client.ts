@@ -1,0 +1,242 @@
+/**
+ * The gateway's API for programs, typed by its own description. Runs wherever there is `fetch`.
+ * @module
+ */
+import type { Answer } from '../gateway/openapi-schemas.ts'
+import { errorOf, notOurs, readEvents, readJson, type ServerEvent } from './answer.ts'
+import { fetchTransport, type Body, type Transport, type TransportRequest } from './transport.ts'
+
+export interface ClientOptions {
+  /** Where the gateway is; default `http://127.0.0.1:8888/`. */
+  readonly gateway?: string | URL
+  /** The gateway's token, where it asks for one. A secret. */
+  readonly token?: string
+  /** How to get there; default `fetch`. */
+  readonly transport?: Transport
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal
+}
+
+/** Where to ask how far an insert has spread; undefined where the gateway names no such place. */
+export interface Spreading {
+  readonly statusPath: string | undefined
+}
+
+export interface InsertCall extends CallOptions {
+  /** File name: last part of the key, and where the type comes from. */
+  readonly name?: string
+  /** The body is a tar, its names sorted by their bytes. */
+  readonly folder?: boolean
+  readonly type?: string
+  readonly convergent?: boolean
+  readonly urn?: boolean
+  /** Inserts under KSK@word. */
+  readonly word?: string
+}
+
+export interface PublishCall extends CallOptions {
+  /** Name of the publisher key. */
+  readonly key: string
+  readonly document: string
+  readonly fixed?: boolean
+  readonly folder?: boolean
+  readonly name?: string
+  readonly type?: string
+}
+
+/** What a check of the store says: how far it is, then what it found. */
+export type CheckEvent =
+  | ({ readonly type: 'progress' } & Answer<'CheckProgress'>)
+  | ({ readonly type: 'done' } & Answer<'Checked'>)
+
+type Parameters = Readonly<Record<string, string | number | boolean | undefined>>
+
+interface Call extends CallOptions {
+  readonly method?: TransportRequest['method']
+  /** Path and query. */
+  readonly path: string
+  readonly body?: Body
+}
+
+const API = '/api/v1'
+/** On this host, whoever reads it: `//host` and `/\\host` would be another. */
+const PATH = /^\/(?![/\\])/
+const DEFAULT_GATEWAY = 'http://127.0.0.1:8888/'
+
+/**
+ * One gateway. Every call rejects with GatewayError where the gateway refuses, with the signal's reason
+ * when aborted, and with the transport's own error where there is no answer. Answers have the types of
+ * the description; a gateway of another version may say more or less.
+ */
+export class ShoalClient {
+  readonly #gateway: URL
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #transport: Transport
+
+  constructor({
+    gateway = DEFAULT_GATEWAY,
+    token,
+    transport = fetchTransport,
+  }: ClientOptions = {}) {
+    this.#gateway = new URL(gateway)
+    this.#transport = transport
+    this.#headers = {
+      accept: 'application/json, application/problem+json, text/event-stream',
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    }
+  }
+
+  /** Where content is found: give it to a player, or to `fetch`. `key` in its canonical spelling. */
+  contentUrl(key: string): URL {
+    return new URL(`/${key}`, this.#gateway)
+  }
+
+  status(options?: CallOptions): Promise<Answer<'Status'>> {
+    return this.#json({ ...options, path: `${API}/status` })
+  }
+
+  /** The OpenAPI document. */
+  description(options?: CallOptions): Promise<Readonly<Record<string, unknown>>> {
+    return this.#json({ ...options, path: `${API}/openapi.json` })
+  }
+
+  /** Resolves when the last byte is safe on the node. */
+  insert(
+    body: Body,
+    { signal, ...parameters }: InsertCall = {},
+  ): Promise<(Answer<'Inserted'> | Answer<'InsertedFolder'>) & Spreading> {
+    return this.#spreading({ ...withSignal(signal), path: at('/insert', parameters), body })
+  }
+
+  /** Resolves when the edition is decided. */
+  publish(
+    body: Body,
+    { signal, ...parameters }: PublishCall,
+  ): Promise<Answer<'Published'> & Spreading> {
+    return this.#spreading({ ...withSignal(signal), path: at('/publish', parameters), body })
+  }
+
+  /** How far an insert has spread; `statusPath` as its answer has it. */
+  spread(statusPath: string, options?: CallOptions): Promise<Answer<'Spread'>> {
+    return this.#json({ ...options, path: statusPath })
+  }
+
+  /** The newest edition of a USK, asked of the network now; `timeout` in seconds. */
+  lookUp(
+    uri: string,
+    { signal, timeout }: CallOptions & { readonly timeout?: number } = {},
+  ): Promise<Answer<'LookedUp'>> {
+    return this.#json({ ...withSignal(signal), path: at('/lookup', { uri, timeout }) })
+  }
+
+  /** The newest edition of a USK now, and each newer one, until `signal` aborts or the loop is left. */
+  async *watch(uri: string, options?: CallOptions): AsyncGenerator<Answer<'Edition'>, void> {
+    for await (const { name, value } of this.#events({ ...options, path: at('/watch', { uri }) })) {
+      if (name === 'edition') yield value as Answer<'Edition'>
+    }
+  }
+
+  /** Inserts the head of a USK and its edition again. */
+  announce(uri: string, options?: CallOptions): Promise<Answer<'Edition'> & Spreading> {
+    return this.#spreading({ ...options, path: at('/announce', { uri }) })
+  }
+
+  /** What the store counts. */
+  storeStats(options?: CallOptions): Promise<Answer<'StoreStats'>> {
+    return this.#json({ ...options, path: `${API}/store` })
+  }
+
+  /** Has every block verified; leaving the loop ends that. @throws GatewayError where it fails midway. */
+  async *checkStore(options?: CallOptions): AsyncGenerator<CheckEvent, void> {
+    const call: Call = { ...options, method: 'POST', path: `${API}/store/check` }
+    for await (const { name, value } of this.#events(call)) {
+      if (name === 'failed') throw errorOf(value, 'the node could not go on')
+      if (name === 'progress' || name === 'done') yield { type: name, ...value } as CheckEvent
+    }
+  }
+
+  /** Begins a resize, which goes on without the call. */
+  resizeStore(bytes: number, options?: CallOptions): Promise<Answer<'StoreStats'>> {
+    return this.#json({ ...options, method: 'POST', path: at('/store/resize', { bytes }) })
+  }
+
+  async listKeys(options?: CallOptions): Promise<Answer<'Keys'>['keys']> {
+    const { keys } = await this.#json<Answer<'Keys'>>({ ...options, path: `${API}/keys` })
+    return keys
+  }
+
+  createKey(name: string, options?: CallOptions): Promise<Answer<'Key'>> {
+    return this.#json({ ...options, method: 'POST', path: at('/keys', { name }) })
+  }
+
+  /** `documentUri` where `document` is given. */
+  getKey(
+    name: string,
+    { signal, document }: CallOptions & { readonly document?: string } = {},
+  ): Promise<Answer<'ShownKey'>> {
+    return this.#json({ ...withSignal(signal), path: at(keyPath(name), { document }) })
+  }
+
+  async removeKey(name: string, options?: CallOptions): Promise<void> {
+    await this.#json({ ...options, method: 'DELETE', path: `${API}${keyPath(name)}` })
+  }
+
+  /** The secret, as a text that can be kept on paper. */
+  exportKey(name: string, options?: CallOptions): Promise<Answer<'ExportedKey'>> {
+    return this.#json({ ...options, method: 'POST', path: `${API}${keyPath(name)}/export` })
+  }
+
+  /** Takes such a text; `name` in place of the one in it. */
+  importKey(
+    text: string,
+    { signal, name }: CallOptions & { readonly name?: string } = {},
+  ): Promise<Answer<'Key'>> {
+    const path = at('/import-key', { name })
+    return this.#json({ ...withSignal(signal), method: 'POST', path, body: text })
+  }
+
+  async #json<T>(call: Call): Promise<T> {
+    return (await readJson(await this.#send(call))) as T
+  }
+
+  async #spreading<T>(call: Call): Promise<T & Spreading> {
+    const response = await this.#send({ ...call, method: 'POST' })
+    const answer = (await readJson(response)) as T
+    return { ...answer, statusPath: statusPathIn(response.header('link')) }
+  }
+
+  async *#events(call: Call): AsyncGenerator<ServerEvent, void> {
+    yield* readEvents(await this.#send(call))
+  }
+
+  async #send({ method = 'GET', path, body, signal }: Call) {
+    if (!PATH.test(path)) throw notOurs() // a link that leads elsewhere: the token must not
+    const gateway = this.#gateway
+    return await this.#transport({ gateway, method, path, headers: this.#headers, body, signal })
+  }
+}
+
+/** The path in a `Link` header with `rel="status"`. */
+export function statusPathIn(link: string | undefined): string | undefined {
+  return /<(\/(?!\/)[^>]*)>\s*;\s*rel="?status"?/i.exec(link ?? '')?.[1]
+}
+
+function keyPath(name: string): string {
+  return `/keys/${encodeURIComponent(name)}`
+}
+
+/** An address of the API with those parameters that are given; a flag only where it is on. */
+function at(path: string, parameters: Parameters): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value === true) query.set(name, '1')
+    else if (value !== undefined && value !== false) query.set(name, String(value))
+  }
+  return `${API}${path}${query.size === 0 ? '' : `?${query.toString()}`}`
+}
+
+function withSignal(signal: AbortSignal | undefined): CallOptions {
+  return signal === undefined ? {} : { signal }
+}

@@ -1,0 +1,160 @@
+/** The typed client against a running gateway. @module */
+import assert from 'node:assert/strict'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { TestContext } from 'node:test'
+import { test } from 'node:test'
+
+import { clientOf } from '../../src/cli/gateway-client.ts'
+import { GatewayError, ShoalClient } from '../../src/client/index.ts'
+import { ShoalError } from '../../src/errors.ts'
+import { OPENAPI_DOCUMENT } from '../../src/gateway/openapi.ts'
+import { startGateway } from '../../src/gateway/server.ts'
+import { silentLogger } from '../../src/runtime.ts'
+import { createFakeNode } from '../helpers/fake-node.ts'
+
+const GIB = 1024 ** 3
+
+async function running(t: TestContext) {
+  const node = createFakeNode()
+  const server = await startGateway({ node, logger: silentLogger, port: 0 })
+  t.after(() => server.close())
+  return { node, url: server.url, client: new ShoalClient({ gateway: server.url }) }
+}
+
+/** Something else at the address of a gateway. */
+async function impostor(t: TestContext, answer: RequestListener): Promise<ShoalClient> {
+  const server = createServer(answer)
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  return new ShoalClient({ gateway: `http://127.0.0.1:${port}/`, token: 'secret' })
+}
+
+async function* pieces(...texts: readonly string[]) {
+  for (const text of texts) yield Buffer.from(text)
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
+}
+
+function refusal(status: number, code: string) {
+  return (error: unknown) =>
+    error instanceof GatewayError && error.status === status && error.code === code
+}
+
+test('every call of the client gives what the node says, with fetch and with the transport of the commands', async (t) => {
+  const { node, url } = await running(t)
+  for (const client of [new ShoalClient({ gateway: url }), clientOf(new URL(url))]) {
+    assert.deepEqual(await client.status(), JSON.parse(JSON.stringify(node.status())))
+    assert.deepEqual(await client.storeStats(), JSON.parse(JSON.stringify(node.store.stats())))
+    assert.equal((await client.description())['openapi'], OPENAPI_DOCUMENT.openapi)
+    const key = await client.createKey('a-b')
+    assert.deepEqual(await client.listKeys(), [key])
+    assert.deepEqual(await client.getKey('a-b'), key)
+    const { documentUri } = await client.getKey('a-b', { document: 'd' })
+    assert.equal(documentUri, node.keys.documentUri('a-b', 'd'))
+    const { text } = await client.exportKey('a-b')
+    assert.deepEqual(await client.importKey(text, { name: 'again' }), node.keys.get('again'))
+    for (const { name } of await client.listKeys()) await client.removeKey(name)
+    assert.deepEqual(await client.listKeys(), [])
+    assert.equal((await client.resizeStore(GIB)).condition, 'ok')
+    const events = await all(client.checkStore())
+    assert.deepEqual(events.at(-1), { type: 'done', checked: 8, freed: 0 })
+    const uri = node.addEdition('blog', 'a')
+    assert.equal((await client.lookUp(uri, { timeout: 5 })).uri, uri)
+    const announced = await client.announce(uri)
+    assert.equal(announced.uri, uri)
+    const { statusPath = '' } = announced
+    const spread = { blocks: 3, spreadBlocks: 2, lostBlocks: 0, peers: 1 }
+    node.insertStatuses.set(Number(statusPath.split('/').at(-1)), spread)
+    assert.deepEqual(await client.spread(statusPath), spread)
+  }
+})
+
+test('bodies go up as text, as bytes and as they come', async (t) => {
+  const { node, client, url } = await running(t)
+  for (const one of [client, clientOf(new URL(url))]) {
+    for (const body of ['hello', Buffer.from('hello'), pieces('he', 'llo')]) {
+      const { uri, size, statusPath } = await one.insert(body, { name: 'a.txt' })
+      assert.deepEqual([size, node.contentOf(uri)?.length], [5, 5])
+      assert.match(statusPath ?? '', /^\/api\/v1\/inserts\/\d+$/)
+      const answer = await fetch(one.contentUrl(uri))
+      assert.equal(await answer.text(), 'hello')
+    }
+  }
+  await client.createKey('me')
+  const published = await client.publish(pieces('a'), { key: 'me', document: 'd', fixed: true })
+  assert.match(published.uri, /^SSK@/)
+})
+
+test('editions are watched until the loop is left, and the node is told', async (t) => {
+  const { node, client } = await running(t)
+  const uri = node.addEdition('blog', 'a')
+  const seen: number[] = []
+  for await (const { edition } of client.watch(uri)) {
+    seen.push(edition)
+    if (seen.length === 2) break
+    node.addEdition('blog', 'b')
+  }
+  assert.deepEqual(seen, [0, 1])
+  while (node.live.watches > 0) await new Promise((next) => setImmediate(next))
+})
+
+test('a refusal is an error with the code, the status and the sentence of the gateway', async (t) => {
+  const { node, client } = await running(t)
+  await assert.rejects(client.getKey('none'), refusal(404, 'E_NO_KEY'))
+  await assert.rejects(client.insert('x', { type: 'none' }), refusal(400, 'E_QUERY'))
+  await assert.rejects(client.spread('/api/v1/inserts/5'), refusal(404, 'E_ROUTE'))
+  node.fakeStore.nextCheck = new ShoalError('E_STORE_IO', 'the disk failed')
+  await assert.rejects(all(client.checkStore()), { message: 'the disk failed' })
+})
+
+test('an abort ends a call with its own reason', async (t) => {
+  const { node, client } = await running(t)
+  const uri = node.addEdition('blog', 'a')
+  const reason = new Error('enough')
+  const aborting = new AbortController()
+  const watching = (async () => {
+    for await (const { edition } of client.watch(uri, { signal: aborting.signal })) {
+      assert.equal(edition, 0)
+      aborting.abort(reason)
+    }
+  })()
+  await assert.rejects(watching, reason)
+})
+
+test('answers of something else are refused within bounds, and a link elsewhere gets no token', async (t) => {
+  const page = await impostor(t, (_request, response) => response.end('<html>'))
+  await assert.rejects(page.status(), /not the gateway of a shoal node/)
+  const endless = await impostor(t, (_request, response) => {
+    response.setHeader('Content-Type', 'text/event-stream')
+    const write = (): void => {
+      while (!response.destroyed && response.write('x'.repeat(65_536))) continue
+    }
+    response.on('drain', write)
+    write()
+  })
+  await assert.rejects(endless.status(), /not the gateway of a shoal node/)
+  await assert.rejects(all(endless.checkStore()), /not the gateway of a shoal node/)
+  const other = new ShoalClient({ gateway: 'http://127.0.0.1:1/', token: 'secret' })
+  for (const path of ['//evil.example/', '/\\evil.example/', 'http://evil.example/']) {
+    await assert.rejects(other.spread(path), /not the gateway of a shoal node/)
+  }
+})
+
+test('a token goes with every call', async (t) => {
+  const seen: unknown[] = []
+  const client = await impostor(t, (request, response) => {
+    seen.push(request.headers.authorization)
+    response.end('{}')
+  })
+  await client.status()
+  await client.createKey('me')
+  assert.deepEqual(seen, ['Bearer secret', 'Bearer secret'])
+})
