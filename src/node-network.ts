@@ -4,6 +4,7 @@
  */
 import { connectionStatus, forecastText } from './connection.ts'
 import type { ConnectionStatus, SolvingWork } from './connection.ts'
+import type { PeerWork } from './node-types.ts'
 import type { BlockStore } from './datastore/store.ts'
 import { isShoalError, ShoalError } from './errors.ts'
 import { base64url } from './keys/bytes.ts'
@@ -93,6 +94,20 @@ export class NodeNetwork {
       peers: this.#driver.peers,
       failure: this.#failure,
     })
+  }
+
+  /** What was done for peers, and how often they broke the rules. */
+  work(): PeerWork {
+    const { received, bans, invalidBlocks } = this.#driver.counters
+    const { circuits, bytes } = this.#transport?.relayed ?? { circuits: 0, bytes: 0 }
+    return {
+      fetches: received.fetch,
+      inserts: received.insert,
+      circuits,
+      circuitBytes: bytes,
+      bans,
+      invalidBlocks,
+    }
   }
 
   /** Calls `listener` whenever a peer has come. */

@@ -379,6 +379,20 @@ export interface NodeStatus {
   readonly outbox: { readonly pendingBlocks: number }
 }
 
+/** What peers asked of this node since its start: numbers only, and nothing of what it asked for itself. */
+export interface PeerWork {
+  /** Requests that came from peers. */
+  readonly fetches: number
+  readonly inserts: number
+  /** Circuits between peers that it passed on, and their payload, bytes. */
+  readonly circuits: number
+  readonly circuitBytes: number
+  /** Links that ended since the peer broke the rules. */
+  readonly bans: number
+  /** Blocks that were not what their address says. */
+  readonly invalidBlocks: number
+}
+
 /**
  * Looking after the store of a running node. `resize` throws E_OPTION out of bounds, E_STORE_FULL where
  * the disk or the pending inserts have no room for it, E_BUSY while another one runs; both throw E_CLOSED.
@@ -428,6 +442,7 @@ export interface Node {
   /** undefined: no such insert, or finished long ago. */
   insertStatus(insertId: number): InsertStatus | undefined
   status(): NodeStatus
+  peerWork(): PeerWork
   /**
    * Resolves when the node looks for peers. That is so when it opens, unless its network asks for a proof
    * that has to be solved first: then it takes seconds, and rejects with E_LISTEN, E_CLOSED.

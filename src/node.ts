@@ -45,6 +45,7 @@ import type {
   Node,
   NodeStatus,
   NodeStore,
+  PeerWork,
   PublishOptions,
   PublishResult,
   PublishSource,
@@ -328,6 +329,10 @@ class RunningNode implements Node {
       store: this.#store.blocks.status(),
       outbox: { pendingBlocks: this.#store.outbox.pendingBlocks },
     }
+  }
+
+  peerWork(): PeerWork {
+    return this.#network.work()
   }
 
   close(): Promise<void> {

@@ -51,6 +51,10 @@ export const startCommand: Command = {
       value: 'H',
       help: `address of the gateway (default: ${DEFAULT_GATEWAY_HOST}, this machine only)`,
     },
+    'count-requests': {
+      type: 'boolean',
+      help: 'count requests of the gateway in /metrics: for one that many share',
+    },
     'store-size': {
       type: 'string',
       value: 'SIZE',
@@ -105,7 +109,13 @@ async function start(given: Arguments, io: Io): Promise<number> {
   const opening = openNode({ ...settings, networkKey, logger, signal }, given, io)
   const node = await orInterrupted(opening, signal)
   try {
-    const gateway = await startGateway({ node, host, port, logger })
+    const gateway = await startGateway({
+      node,
+      host,
+      port,
+      logger,
+      countsRequests: given.flag('count-requests'),
+    })
     writeLine(io.stdout, `gateway ${new URL(gateway.url).href}`)
     const stopFollowing = line.follow(node)
     try {

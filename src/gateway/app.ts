@@ -9,9 +9,10 @@ import express from 'express'
 import { ShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
 import type { Logger } from '../runtime.ts'
-import { createHostCheck } from './access.ts'
+import { checkOrigin, createHostCheck } from './access.ts'
 import { createApi } from './api.ts'
 import { createContentRoute } from './content-route.ts'
+import { createMetrics } from './metrics.ts'
 import { createProblemHandler } from './problem.ts'
 import { createOutsideRoute } from './safe/outside-page.ts'
 import type { ScriptPermissions } from './safe/script-permission.ts'
@@ -38,6 +39,8 @@ export interface AppOptions {
   readonly waits?: Waits
   /** Longest body of an upload, bytes; default: what the store takes. */
   readonly maxUploadBytes?: number
+  /** Counts the gateway's own requests in /metrics, too; default false: who asks is usually its owner. */
+  readonly countsRequests?: boolean
 }
 
 /** Everything over HTTP that a node offers; `startGateway` makes it listen. */
@@ -47,6 +50,7 @@ export function createApp(options: AppOptions): Express {
   const uploads = { idleMs: uploadIdleMs, maxBytes: maxUploadBytes }
   const sites = new Sites({ host, permissions: options.permissions ?? createScriptPermissions() })
   const waits = options.waits ?? new Waits({ node })
+  const metrics = createMetrics(node)
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -54,10 +58,12 @@ export function createApp(options: AppOptions): Express {
   app.enable('strict routing')
   app.use(setOwnPageHeaders)
   app.use(createHostCheck(host))
+  if (options.countsRequests === true) app.use(metrics.count)
   app.use(createOutsideRoute(sites))
   // before the guard, which keeps sites from the API: their pages are waited for too
   app.use('/api/v1/waits', createWaitRoutes(waits))
   app.use(sites.guard)
+  app.all('/metrics', checkOrigin, metrics.route)
   app.use('/api', createApi({ node, logger, uploads }))
   app.use(createContentRoute(node, sites, { waits }))
   app.use(pasteRoute)

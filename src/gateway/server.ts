@@ -30,6 +30,8 @@ export interface GatewayOptions {
   readonly clock?: Clock
   /** Longest body of an upload, bytes; default: what the store takes. */
   readonly maxUploadBytes?: number
+  /** Counts the gateway's own requests in /metrics, too: for a gateway that many share. */
+  readonly countsRequests?: boolean
 }
 
 export interface Gateway {

@@ -253,6 +253,14 @@ export function createFakeNode(): FakeNode {
       node.calls.status++
       return statusOf(node, fakeStore.care.stats())
     },
+    peerWork: () => ({
+      fetches: 70,
+      inserts: 30,
+      circuits: 2,
+      circuitBytes: 4096,
+      bans: 1,
+      invalidBlocks: 5,
+    }),
     joined: Promise.resolve(),
     store: fakeStore.care,
     destroyed: new Promise(() => {}),

@@ -305,6 +305,7 @@ export class LinkKeeper {
   }
 
   #ban(key: PeerKey, link: Link): void {
+    this.#options.counters.bans++
     link.close({ ban: true })
     this.#handle({ type: 'banned', key })
   }

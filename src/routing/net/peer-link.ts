@@ -143,6 +143,7 @@ export class PeerLink {
     switch (message.type) {
       case 'fetch':
       case 'insert':
+        this.#counters.received[message.type]++
         this.#queueRequest(message)
         break
       case 'found':

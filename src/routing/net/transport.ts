@@ -84,6 +84,8 @@ export interface Transport {
   drop(publicKey: Uint8Array): void
   /** Region topics to announce under and to look up, in place of those given before; at most 8. */
   seek(topics: readonly Uint8Array[]): void
+  /** What was passed on between peers since the start; undefined where nothing is. */
+  readonly relayed?: { readonly circuits: number; readonly bytes: number }
   /** Closes all links and stops everything that runs in the background. Idempotent. */
   close(): Promise<void>
 }
