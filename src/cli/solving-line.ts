@@ -6,7 +6,7 @@
 import { workText } from '../connection.ts'
 import type { Node, SolvingWork } from '../node.ts'
 import type { Logger } from '../runtime.ts'
-import { createLogger, type OutputStream } from './io.ts'
+import type { OutputStream } from './io.ts'
 import { createProgress } from './progress.ts'
 
 const LOOK_MS = 200
@@ -18,11 +18,10 @@ export interface SolvingLine {
   follow(node: Node): () => void
 }
 
-/** The line, and the log that shares the terminal with it. Elsewhere than on a terminal just the log. */
-export function createSolvingLine(stderr: OutputStream): SolvingLine {
+/** The line, and `log`, which shares the terminal with it. Elsewhere than on a terminal just the log. */
+export function createSolvingLine(stderr: OutputStream, log: Logger): SolvingLine {
   let work: SolvingWork = { tries: 0, expectedTries: 1, elapsedMs: 0 }
   const progress = createProgress(stderr, 'place on the ring:', () => workText(work))
-  const log = createLogger(stderr)
   const above =
     (level: keyof Logger) =>
     (message: string): void => {

@@ -18,6 +18,7 @@ import { DATA_DIR_OPTION, dataDirOf } from './data-dir.ts'
 import { CommandError, EXIT_DONE, UsageError, withFolder } from './failures.ts'
 import { DEFAULT_GATEWAY_HOST, DEFAULT_GATEWAY_PORT } from './gateway-client.ts'
 import { oneLine, untilAborted, writeLine, type Io } from './io.ts'
+import { LOG_OPTIONS, logSettings } from './log-options.ts'
 import { givenNetworkKey, NETWORK_KEY_OPTION } from './network-key.ts'
 import { askPassphrase, givenPassphrase, PASSPHRASE_FILE_OPTION } from './passphrase.ts'
 import { createSolvingLine } from './solving-line.ts'
@@ -51,6 +52,7 @@ export const startCommand: Command = {
       value: 'H',
       help: `address of the gateway (default: ${DEFAULT_GATEWAY_HOST}, this machine only)`,
     },
+    ...LOG_OPTIONS,
     'count-requests': {
       type: 'boolean',
       help: 'count requests of the gateway in /metrics: for one that many share',
@@ -92,14 +94,16 @@ async function start(given: Arguments, io: Io): Promise<number> {
   const settings = parseNodeSettings(given, io)
   const port = parsePort('--port', given.text('port') ?? String(DEFAULT_GATEWAY_PORT))
   const host = parseListenAddress('--host', given.text('host') ?? DEFAULT_GATEWAY_HOST)
-  const line = createSolvingLine(io.stderr)
+  const settingsOfLog = logSettings(given)
+  // Loaded here, so that the other commands start without what only a node needs.
+  const { createOperatorLog } = await import('./operator-log.ts')
+  const line = createSolvingLine(io.stderr, createOperatorLog(settingsOfLog, io.stderr))
   const { logger } = line
   if (!isLoopback(host)) {
     logger.warn(
       `--host ${host}: whoever reaches this address can use the gateway and your publisher keys`,
     )
   }
-  // Loaded here, so that the other commands start without RocksDB and sodium.
   const { startGateway } = await import('../gateway/server.ts')
   const { key: networkKey, isOnCommandLine } = await givenNetworkKey(given, io)
   if (isOnCommandLine) {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
 
+import { createLogger } from '../../src/cli/io.ts'
 import { createSolvingLine } from '../../src/cli/solving-line.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 
@@ -24,7 +25,7 @@ test('on a terminal the line is drawn under the log, and goes when the place is 
   const { stream, text } = createStream(true)
   const node = createFakeNode()
   node.connection = { state: 'solving', work: WORK }
-  const line = createSolvingLine(stream)
+  const line = createSolvingLine(stream, createLogger(stream))
   const stop = line.follow(node)
   assert.equal(text(), `\r\u001b[K${LINE}`)
   line.logger.info('the store is filled')
@@ -41,7 +42,7 @@ test('in a file there is the log alone', () => {
   const { stream, text } = createStream(false)
   const node = createFakeNode()
   node.connection = { state: 'solving', work: WORK }
-  const line = createSolvingLine(stream)
+  const line = createSolvingLine(stream, createLogger(stream))
   const stop = line.follow(node)
   line.logger.warn('so far')
   stop()
