@@ -15,15 +15,15 @@ const LOCAL_NAMES = ['localhost', '127.0.0.1', '[::1]']
 const HOST = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/i
 
 /**
- * Lets through requests for this machine's own names, for `host`, and, where that is this machine, for
- * names of sites; with any port.
+ * Lets through requests for this machine's own names, for `hosts`, the first of which is listened on, and,
+ * where that is this machine, for names of sites; with any port.
  */
-export function createHostCheck(host: string): RequestHandler {
-  const names = new Set([...LOCAL_NAMES, bracketed(host).toLowerCase()])
+export function createHostCheck(...hosts: readonly [string, ...string[]]): RequestHandler {
+  const names = new Set([...LOCAL_NAMES, ...hosts.map((host) => bracketed(host).toLowerCase())])
   return (request, _response, next) => {
     const sent = request.headers.host
     const name = HOST.exec(sent ?? '')?.[1]?.toLowerCase() ?? ''
-    const isOfSite = isLoopback(host) && labelOfHost(sent) !== undefined
+    const isOfSite = isLoopback(hosts[0]) && labelOfHost(sent) !== undefined
     if (!names.has(name) && !isOfSite) {
       throw new ShoalError(
         'E_ACCESS',
@@ -54,7 +54,8 @@ export function isLoopback(host: string): boolean {
 
 function isOwnOrigin(request: Request): boolean {
   const { origin, host } = request.headers
-  return origin === undefined || origin === `http://${host}`
+  const scheme = request.secure ? 'https' : 'http'
+  return origin === undefined || origin === `${scheme}://${host}`
 }
 
 function isOwnSite(site: string | string[] | undefined): boolean {
