@@ -21,6 +21,8 @@ export const ERROR_CODES = {
   E_QUERY: { status: 400, retry: false },
   E_REQUEST: { status: 400, retry: false },
   E_ACCESS: { status: 403, retry: false },
+  E_TOKEN: { status: 401, retry: false },
+  E_DENIED: { status: 451, retry: false },
   E_ROUTE: { status: 404, retry: false },
   E_METHOD: { status: 405, retry: false },
   E_NOT_FOUND: { status: 404, retry: true },

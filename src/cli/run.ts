@@ -7,6 +7,7 @@ import { announceCommand } from './announce.ts'
 import { bootstrapCommand } from './bootstrap.ts'
 import { formatHelp, parseArguments, type Command } from './command.ts'
 import { demoCommand } from './demo.ts'
+import { denyHashCommand } from './deny-hash.ts'
 import { describeFailure, EXIT_DONE, EXIT_USAGE, systemCode, UsageError } from './failures.ts'
 import { getCommand } from './get.ts'
 import { writeLine, type Io } from './io.ts'
@@ -30,6 +31,7 @@ const COMMANDS: readonly Command[] = [
   statusCommand,
   storeCommand,
   panicCommand,
+  denyHashCommand,
   demoCommand,
   bootstrapCommand,
 ]

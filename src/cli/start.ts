@@ -2,7 +2,6 @@
  * `shoal start`: a node and its gateway, until Ctrl-C.
  * @module
  */
-import { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
@@ -21,6 +20,7 @@ import { oneLine, untilAborted, writeLine, type Io } from './io.ts'
 import { LOG_OPTIONS, logSettings } from './log-options.ts'
 import { givenNetworkKey, NETWORK_KEY_OPTION } from './network-key.ts'
 import { askPassphrase, givenPassphrase, PASSPHRASE_FILE_OPTION } from './passphrase.ts'
+import { remoteAccess, REMOTE_OPTIONS } from './remote-access.ts'
 import { createSolvingLine } from './solving-line.ts'
 import type { StartNodeOptions } from './start-node.ts'
 import { canAsk } from './terminal-input.ts'
@@ -52,6 +52,7 @@ export const startCommand: Command = {
       value: 'H',
       help: `address of the gateway (default: ${DEFAULT_GATEWAY_HOST}, this machine only)`,
     },
+    ...REMOTE_OPTIONS,
     ...LOG_OPTIONS,
     'count-requests': {
       type: 'boolean',
@@ -99,11 +100,7 @@ async function start(given: Arguments, io: Io): Promise<number> {
   const { createOperatorLog } = await import('./operator-log.ts')
   const line = createSolvingLine(io.stderr, createOperatorLog(settingsOfLog, io.stderr))
   const { logger } = line
-  if (!isLoopback(host)) {
-    logger.warn(
-      `--host ${host}: whoever reaches this address can use the gateway and your publisher keys`,
-    )
-  }
+  const access = await remoteAccess(given, host, { logger, io })
   const { startGateway } = await import('../gateway/server.ts')
   const { key: networkKey, isOnCommandLine } = await givenNetworkKey(given, io)
   if (isOnCommandLine) {
@@ -113,13 +110,8 @@ async function start(given: Arguments, io: Io): Promise<number> {
   const opening = openNode({ ...settings, networkKey, logger, signal }, given, io)
   const node = await orInterrupted(opening, signal)
   try {
-    const gateway = await startGateway({
-      node,
-      host,
-      port,
-      logger,
-      countsRequests: given.flag('count-requests'),
-    })
+    const countsRequests = given.flag('count-requests')
+    const gateway = await startGateway({ ...access, node, host, port, logger, countsRequests })
     writeLine(io.stdout, `gateway ${new URL(gateway.url).href}`)
     const stopFollowing = line.follow(node)
     try {
@@ -198,10 +190,6 @@ async function failWhenAlone(node: Node): Promise<never> {
 async function failWhenDestroyed(node: Node): Promise<never> {
   await node.destroyed
   throw new CommandError('store.key was destroyed: the node has ended, and its store is lost')
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || (isIPv6(host) ? host === '::1' : host.startsWith('127.'))
 }
 
 /** @throws UsageError naming the option, its value and its range. */

@@ -4,11 +4,10 @@
  * across sites (the Origin and Sec-Fetch-Site checks, on the API).
  * @module
  */
-import { isIPv6 } from 'node:net'
-
 import type { Request, RequestHandler } from 'express'
 
 import { ShoalError } from '../errors.ts'
+import { isLoopback } from './client-table.ts'
 import { labelOfHost } from './safe/site-label.ts'
 
 const LOCAL_NAMES = ['localhost', '127.0.0.1', '[::1]']
@@ -45,11 +44,6 @@ export const checkOrigin: RequestHandler = (request, _response, next) => {
 /** A host as it stands in a URL: IPv6 addresses in brackets. */
 export function bracketed(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
-}
-
-/** True for an address or name that only this machine reaches. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || (isIPv6(host) ? host === '::1' : host.startsWith('127.'))
 }
 
 function isOwnOrigin(request: Request): boolean {

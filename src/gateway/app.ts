@@ -9,11 +9,15 @@ import express from 'express'
 import { ShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
 import type { Logger } from '../runtime.ts'
+import { systemClock } from '../runtime.ts'
 import { checkOrigin, createHostCheck } from './access.ts'
 import { createApi } from './api.ts'
 import { createContentRoute } from './content-route.ts'
+import { createDenyCheck, type DenyList } from './deny-list.ts'
+import { createDoor } from './login.ts'
 import { createMetrics } from './metrics.ts'
 import { createProblemHandler } from './problem.ts'
+import { createRateLimit } from './rate-limit.ts'
 import { createOutsideRoute } from './safe/outside-page.ts'
 import type { ScriptPermissions } from './safe/script-permission.ts'
 import { createScriptPermissions } from './safe/script-permission.ts'
@@ -21,6 +25,7 @@ import { Sites } from './safe/sites.ts'
 import { setOwnPageHeaders } from './safety.ts'
 import { UPLOAD_IDLE_MS } from './stalled-upload.ts'
 import { createStaticRoute, findStaticDir, pasteRoute, statusRoute } from './start-page.ts'
+import { TokenGate, type TokenClock } from './token.ts'
 import { createWaitRoutes } from './wait/wait-routes.ts'
 import { Waits } from './wait/waits.ts'
 
@@ -29,6 +34,16 @@ export interface AppOptions {
   readonly logger: Logger
   /** Folder of the start page; default: the one of this package. */
   readonly staticDir?: string
+  /** More names under which the gateway answers; default: none. */
+  readonly hostNames?: readonly string[]
+  /** Asked of every request; default: anyone may ask. A secret. */
+  readonly token?: string
+  /** What is not served; default: everything is. */
+  readonly denyList?: Pick<DenyList, 'has'>
+  /** Limits how often clients of other machines may ask; default false. */
+  readonly isRemote?: boolean
+  /** Time; default: the real one. */
+  readonly clock?: TokenClock
   /** Name or address under which the gateway answers besides this machine's own names. */
   readonly host?: string
   /** How long an upload may stand still, ms; default UPLOAD_IDLE_MS. */
@@ -43,9 +58,12 @@ export interface AppOptions {
   readonly countsRequests?: boolean
 }
 
+const realClock: TokenClock = { now: () => systemClock.now(), wallNow: () => Date.now() }
+
 /** Everything over HTTP that a node offers; `startGateway` makes it listen. */
 export function createApp(options: AppOptions): Express {
   const { node, logger, staticDir, host = 'localhost' } = options
+  const { hostNames = [], token, denyList, isRemote = false, clock = realClock } = options
   const { uploadIdleMs = UPLOAD_IDLE_MS, maxUploadBytes = Number.POSITIVE_INFINITY } = options
   const uploads = { idleMs: uploadIdleMs, maxBytes: maxUploadBytes }
   const sites = new Sites({ host, permissions: options.permissions ?? createScriptPermissions() })
@@ -57,7 +75,9 @@ export function createApp(options: AppOptions): Express {
   app.enable('case sensitive routing')
   app.enable('strict routing')
   app.use(setOwnPageHeaders)
-  app.use(createHostCheck(host))
+  app.use(createHostCheck(host, ...hostNames))
+  if (isRemote) app.use(createRateLimit(clock))
+  if (token !== undefined) app.use(createDoor(new TokenGate(token, clock)))
   if (options.countsRequests === true) app.use(metrics.count)
   app.use(createOutsideRoute(sites))
   // before the guard, which keeps sites from the API: their pages are waited for too
@@ -65,6 +85,7 @@ export function createApp(options: AppOptions): Express {
   app.use(sites.guard)
   app.all('/metrics', checkOrigin, metrics.route)
   app.use('/api', createApi({ node, logger, uploads }))
+  if (denyList !== undefined) app.use(createDenyCheck(denyList))
   app.use(createContentRoute(node, sites, { waits }))
   app.use(pasteRoute)
   app.get('/status', statusRoute)

@@ -37,6 +37,14 @@ const ADVICE: { readonly [code in Problem['code']]?: Advice } = {
     heading: 'Not from here',
     next: 'Open the gateway by its own address, http://127.0.0.1 and its port.',
   },
+  E_TOKEN: {
+    heading: 'This gateway asks who you are',
+    next: 'Log in with the token that its operator gave you.',
+  },
+  E_DENIED: {
+    heading: 'This gateway does not serve that',
+    next: 'Its operator has been told not to, or does not want to. A node of your own asks the network itself.',
+  },
   E_ROUTE: {
     heading: 'There is nothing here',
     next: 'Keys begin with CHK@, SSK@, USK@, KSK@ or urn:eris: and can be pasted on the start page.',

@@ -14,8 +14,8 @@ import type { SchemaName } from './openapi-schemas.ts'
 import { SCHEMAS } from './openapi-schemas.ts'
 import { badQuery, queryOf } from './target.ts'
 
-/** What any address may answer: not from here, no such method, too much at once, a fault, the end. */
-const ANYWHERE = [400, 403, 405, 429, 500, 503] as const
+/** What any address may answer: no token, not from here, no such method, too much at once, a fault, the end. */
+const ANYWHERE = [400, 401, 403, 405, 429, 500, 503] as const
 
 /** The whole document, as it goes over the wire. */
 export const OPENAPI_DOCUMENT = {

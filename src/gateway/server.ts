@@ -4,7 +4,8 @@
  * @module
  */
 import { createServer, STATUS_CODES } from 'node:http'
-import type { Server, ServerOptions, ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { RequestListener, Server, ServerOptions, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
 import { ShoalError } from '../errors.ts'
@@ -12,10 +13,21 @@ import type { Node } from '../node.ts'
 import type { Clock, Logger } from '../runtime.ts'
 import { bracketed } from './access.ts'
 import { createApp } from './app.ts'
+import { isLoopback } from './client-table.ts'
+import { openDenyList } from './deny-list.ts'
 import type { ScriptPermissions } from './safe/script-permission.ts'
+import { MIN_TOKEN_LENGTH } from './token.ts'
 import { Waits } from './wait/waits.ts'
 
 export interface GatewayOptions {
+  /** More names under which it answers; default: none. */
+  readonly hostNames?: readonly string[]
+  /** Asked of every request; default: anyone may ask. A secret. */
+  readonly token?: string
+  /** Certificate and key, PEM: the gateway speaks TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  /** Keys that are not served, by hash: path of the list. */
+  readonly denyListFile?: string
   readonly node: Node
   readonly logger: Logger
   /** Address to listen on; default 127.0.0.1, this machine only. */
@@ -72,21 +84,57 @@ const BROKEN_REQUESTS: Readonly<Record<string, { status: number; detail: string 
 }
 const NOT_HTTP = { status: 400, detail: 'This is not a valid HTTP request.' }
 
-/** Listens. @throws ShoalError E_LISTEN where the port or address cannot be had. */
+/**
+ * Listens. @throws ShoalError E_LISTEN where the port or address cannot be had, E_OPTION for a token that is
+ * missing or short, a certificate or deny-list that cannot be used.
+ */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { host = '127.0.0.1', port, ...rest } = options
-  const waits = new Waits(rest)
-  const server = createServer(SERVER_OPTIONS, createApp({ ...rest, host, waits }))
+  const { host = '127.0.0.1', port, tls, denyListFile, clock, ...rest } = options
+  const { node, logger, token } = rest
+  const isRemote = !isLoopback(host)
+  checkToken(token, isRemote)
+  const denyList = denyListFile === undefined ? undefined : await openDenyList(denyListFile, logger)
+  const waits = new Waits({ node, ...(clock !== undefined && { clock }) })
+  const app = createApp({
+    ...rest,
+    host,
+    isRemote,
+    waits,
+    ...(denyList !== undefined && { denyList }),
+  })
+  const server = createListener(app, tls)
   server.maxConnections = MAX_CONNECTIONS
   answerBrokenRequests(server)
-  await listen(server, host, port)
+  await listen(server, host, port).catch((error: unknown) => {
+    denyList?.close()
+    throw error
+  })
   const { port: boundPort } = server.address() as AddressInfo
   let closed: Promise<void> | undefined
   return {
-    url: `http://${bracketed(host)}:${boundPort}/`,
+    url: `${tls === undefined ? 'http' : 'https'}://${bracketed(host)}:${boundPort}/`,
     host,
     port: boundPort,
-    close: () => (closed ??= closeServer(server, waits)),
+    close: () => {
+      denyList?.close()
+      return (closed ??= closeServer(server, waits))
+    },
+  }
+}
+
+function checkToken(token: string | undefined, isRemote: boolean): void {
+  if (token === undefined && !isRemote) return
+  if (token !== undefined && token.length >= MIN_TOKEN_LENGTH) return
+  const words = `a gateway that other machines reach needs a token of ${MIN_TOKEN_LENGTH} characters or more`
+  throw new ShoalError('E_OPTION', `token: ${words}`)
+}
+
+function createListener(app: RequestListener, tls: GatewayOptions['tls']): Server {
+  if (tls === undefined) return createServer(SERVER_OPTIONS, app)
+  try {
+    return createTlsServer({ ...SERVER_OPTIONS, ...tls, minVersion: 'TLSv1.2' }, app)
+  } catch (cause) {
+    throw new ShoalError('E_OPTION', 'tls: this certificate and key cannot be used', { cause })
   }
 }
 

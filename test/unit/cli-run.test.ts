@@ -18,6 +18,7 @@ const COMMANDS = [
   'status',
   'store',
   'panic',
+  'deny-hash',
   'demo',
   'bootstrap',
 ]

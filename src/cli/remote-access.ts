@@ -1,0 +1,106 @@
+/**
+ * How `shoal start` lets other machines in: a token, TLS, names, and a list of what is not served.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { open, readFile } from 'node:fs/promises'
+import { isLoopback } from '../gateway/client-table.ts'
+import type { GatewayOptions } from '../gateway/server.ts'
+import type { Logger } from '../runtime.ts'
+import type { Arguments, OptionSpec } from './command.ts'
+import { CommandError, systemCode, UsageError } from './failures.ts'
+import { writeLine, type Io } from './io.ts'
+import { readSecretLine } from './secret-file.ts'
+
+const MAX_TOKEN_BYTES = 1024
+const TOKEN_BYTES = 32
+const MAX_HOST_NAMES = 16
+
+export const REMOTE_OPTIONS: Readonly<Record<string, OptionSpec>> = {
+  'token-file': {
+    type: 'string',
+    value: 'FILE',
+    help: 'first line: what clients must show; made if absent; needed beyond this machine',
+  },
+  'host-name': {
+    type: 'string',
+    value: 'NAME,…',
+    help: 'names under which other machines reach the gateway',
+  },
+  'tls-cert': { type: 'string', value: 'FILE', help: 'certificate chain, PEM; with --tls-key' },
+  'tls-key': { type: 'string', value: 'FILE', help: 'its private key, PEM' },
+  'deny-list': {
+    type: 'string',
+    value: 'FILE',
+    help: 'hashes of keys that are not served ("shoal deny-hash"), read again when it changes',
+  },
+}
+
+type RemoteAccess = Pick<GatewayOptions, 'token' | 'tls' | 'hostNames' | 'denyListFile'>
+
+/** What the options say. @throws UsageError, and CommandError for files that cannot be used. */
+export async function remoteAccess(
+  given: Arguments,
+  host: string,
+  log: { readonly logger: Logger; readonly io: Io },
+): Promise<RemoteAccess> {
+  const tokenFile = given.text('token-file')
+  const isRemote = !isLoopback(host)
+  if (isRemote && tokenFile === undefined) {
+    throw new UsageError(`--host ${host}: other machines reach that: give --token-file FILE, too`)
+  }
+  const tls = await tlsOf(given)
+  if (isRemote && tls === undefined) {
+    log.logger.warn(
+      `--host ${host}: without --tls-cert the token and all content go over the network in the clear`,
+    )
+  }
+  const denyListFile = given.text('deny-list')
+  return {
+    hostNames: hostNamesOf(given.text('host-name')),
+    ...(tokenFile !== undefined && { token: await tokenIn(tokenFile, log.io) }),
+    ...(tls !== undefined && { tls }),
+    ...(denyListFile !== undefined && { denyListFile }),
+  }
+}
+
+/** The first line of the file, which is made where it is not there. */
+async function tokenIn(file: string, io: Io): Promise<string> {
+  try {
+    await using handle = await open(file, 'wx', 0o600)
+    const token = randomBytes(TOKEN_BYTES).toString('base64url')
+    await handle.writeFile(`${token}\n`)
+    await handle.sync()
+    writeLine(io.stderr, `the token of the gateway is in ${file}: whoever has it may use the node`)
+    return token
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error
+  }
+  const what = 'a token'
+  return readSecretLine({ file, what, label: file, maxBytes: MAX_TOKEN_BYTES }, io)
+}
+
+async function tlsOf(given: Arguments): Promise<GatewayOptions['tls']> {
+  const certFile = given.text('tls-cert')
+  const keyFile = given.text('tls-key')
+  if (certFile === undefined && keyFile === undefined) return undefined
+  if (certFile === undefined || keyFile === undefined) {
+    throw new UsageError('--tls-cert and --tls-key go together')
+  }
+  return { cert: await textIn('--tls-cert', certFile), key: await textIn('--tls-key', keyFile) }
+}
+
+async function textIn(option: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new CommandError(`${option}: the file cannot be read (${systemCode(error)})`)
+  }
+}
+
+function hostNamesOf(text: string | undefined): readonly string[] {
+  const names = text?.split(',').map((name) => name.trim()) ?? []
+  const isBad = names.some((name) => !/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i.test(name))
+  if (!isBad && names.length <= MAX_HOST_NAMES) return names
+  throw new UsageError(`--host-name: at most ${MAX_HOST_NAMES} names such as node.example.org`)
+}

@@ -1,0 +1,59 @@
+/**
+ * Something small for each client of a remote gateway, by its network address. Bounded: the client heard of
+ * longest ago goes, and begins anew.
+ * @module
+ */
+import type { Request } from 'express'
+import { isIPv6 } from 'node:net'
+
+/** Clients remembered; each takes some hundred bytes. */
+const MAX_CLIENTS = 4096
+
+export class ClientTable<T> {
+  readonly #entries = new Map<string, T>()
+
+  get(client: string): T | undefined {
+    return this.#entries.get(client)
+  }
+
+  set(client: string, value: T): void {
+    this.#entries.delete(client)
+    this.#entries.set(client, value)
+    if (this.#entries.size <= MAX_CLIENTS) return
+    for (const oldest of this.#entries.keys()) {
+      this.#entries.delete(oldest)
+      return
+    }
+  }
+
+  delete(client: string): void {
+    this.#entries.delete(client)
+  }
+}
+
+/** Who asks: an IPv4 address, or the /64 of an IPv6 address, all of which one client may have. */
+export function clientOf(request: Pick<Request, 'socket'>): string {
+  const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+  if (!isIPv6(address)) return address
+  const [head = '', tail] = address.split('%')[0]?.split('::') ?? []
+  const groups = head.split(':').filter(Boolean)
+  const isShort = tail !== undefined && groups.length < 4
+  const filled = isShort ? [...groups, ...zeros(address, groups.length)] : groups
+  return `${filled.slice(0, 4).join(':')}::/64`
+}
+
+/** True for this machine itself. */
+export function isLoopbackClient(client: string): boolean {
+  return client.startsWith('127.') || client === '0:0:0:0::/64' || client === ''
+}
+
+function zeros(address: string, before: number): readonly string[] {
+  const after = (address.split('::')[1] ?? '').split(':').filter(Boolean)
+  const missing = Array.from({ length: Math.max(0, 8 - before - after.length) }, () => '0')
+  return [...missing, ...after]
+}
+
+/** True for addresses that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || (isIPv6(host) ? host === '::1' : host.startsWith('127.'))
+}

@@ -1,0 +1,25 @@
+/**
+ * A certificate for localhost that signs itself, and its key: for tests, worth nothing elsewhere. Valid
+ * for a hundred years.
+ * @module
+ */
+
+export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBmjCCAUGgAwIBAgIULnMUPG5BYl/tKAIef00/4EQMcQUwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjAxNDcxN1oYDzIxMjYxMDI5
+MDE0NzE3WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATXpiUMU2U+ieg//oukZ0+Bt7l4vuVrshFelprNrPYm5eQMi30xay7f
+//a3OPAeqiEF4nbaLKim5Gzm58n2Seeuo28wbTAdBgNVHQ4EFgQUl9qcA1coBpth
+vNTJQUDIZfGO4CgwHwYDVR0jBBgwFoAUl9qcA1coBpthvNTJQUDIZfGO4CgwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDRwAwRAIgc+CvKHB5dxUTmORr8sFXAghBUkkdJXvYHK4ILykPzMsCIEWK
+Ntl6myaK8QhN7I8q9tpz3NXZrpKt5gfRn6SS/W3A
+-----END CERTIFICATE-----
+`
+
+export const CERTIFICATE_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQguTnKXKBtQN7CYJXH
+QBZUZf1D4hbrMEXt9Wb9boQJVlChRANCAATXpiUMU2U+ieg//oukZ0+Bt7l4vuVr
+shFelprNrPYm5eQMi30xay7f//a3OPAeqiEF4nbaLKim5Gzm58n2Seeu
+-----END PRIVATE KEY-----
+`

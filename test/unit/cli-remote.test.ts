@@ -1,0 +1,84 @@
+/** What `shoal start` needs before other machines may reach it, and `shoal deny-hash`. @module */
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
+import type { TestContext } from 'node:test'
+import { test } from 'node:test'
+
+import { parseArguments } from '../../src/cli/command.ts'
+import { remoteAccess } from '../../src/cli/remote-access.ts'
+import { startCommand } from '../../src/cli/start.ts'
+import { denyHash } from '../../src/gateway/deny-list.ts'
+import { parseUri } from '../../src/keys/uri.ts'
+import type { Logger } from '../../src/runtime.ts'
+import { runCli } from '../helpers/cli-io.ts'
+import { createFakeNode } from '../helpers/fake-node.ts'
+
+async function folderFor(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-cli-remote-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function access(host: string, words: readonly string[]) {
+  const lines: string[] = []
+  const logger: Logger = { info: (line) => lines.push(line), warn: (line) => lines.push(line) }
+  const told: string[] = []
+  const output = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      told.push(chunk.toString())
+      done()
+    },
+  })
+  const { signal } = new AbortController()
+  const io = { stdout: output, stderr: output, stdin: Readable.from([]), signal, env: {} }
+  const given = parseArguments(startCommand, words)
+  const settings = await remoteAccess(given, host, { logger, io })
+  return { ...settings, lines, stderr: told.join('') }
+}
+
+test('the token is made on first use, for its owner alone, told of as a path, and read ever after', async (t) => {
+  const file = join(await folderFor(t), 'token')
+  const first = await access('192.0.2.5', ['--token-file', file])
+  assert.match(first.token ?? '', /^[\w-]{43}$/)
+  assert.equal((await stat(file)).mode & 0o777, 0o600)
+  assert.equal(await readFile(file, 'utf8'), `${first.token}\n`)
+  assert.ok(first.stderr.includes(file) && !first.stderr.includes(first.token ?? '?'))
+  assert.match(first.lines.join('\n'), /without --tls-cert/)
+  const second = await access('192.0.2.5', ['--token-file', file])
+  assert.deepEqual([second.token, second.stderr], [first.token, ''])
+  await writeFile(file, 'one of my own, long enough\nand more\n')
+  assert.equal((await access('::1', ['--token-file', file])).token, 'one of my own, long enough')
+})
+
+test('an address of another machine needs a token, a certificate its key, a name to be one', async (t) => {
+  const none = join(await folderFor(t), 'none')
+  await assert.rejects(access('0.0.0.0', []), { name: 'UsageError', message: /--token-file/ })
+  await assert.rejects(access('::', []), { name: 'UsageError' })
+  await assert.rejects(access('127.0.0.1', ['--tls-cert', none]), { name: 'UsageError' })
+  const tls = ['--tls-cert', none, '--tls-key', none]
+  await assert.rejects(access('127.0.0.1', tls), { name: 'CommandError', message: /ENOENT/ })
+  for (const names of ['a b', 'http://a', '', 'a,,b', Array(17).fill('a').join(',')]) {
+    await assert.rejects(access('127.0.0.1', ['--host-name', names]), { name: 'UsageError' })
+  }
+  const { hostNames, lines } = await access('127.0.0.1', ['--host-name', 'a.example, 192.0.2.5'])
+  assert.deepEqual([hostNames, lines], [['a.example', '192.0.2.5'], []])
+})
+
+test('deny-hash prints the same line for every spelling of a key, and asks nobody', async () => {
+  const uri = createFakeNode().add('x', { name: 'a.txt' })
+  const expected = `${denyHash(parseUri(uri))}\n`
+  assert.match(expected, /^[0-9a-f]{64}\n$/)
+  for (const text of [
+    uri,
+    `freenet:${uri}`,
+    encodeURIComponent(uri),
+    `http://127.0.0.1:1/${uri}?download`,
+  ]) {
+    const { exit, stdout } = await runCli(['deny-hash', text])
+    assert.deepEqual([exit, stdout], [0, expected], text)
+  }
+  assert.equal((await runCli(['deny-hash', 'nothing'])).exit, 2)
+})
