@@ -4,6 +4,7 @@
  * @module
  */
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { pipeline } from 'node:stream/promises'
 import type { Readable } from 'node:stream'
 import type { Arguments, OptionSpec } from './command.ts'
@@ -19,6 +20,8 @@ export { GatewayError } from '../client/answer.ts'
 export const DEFAULT_GATEWAY_HOST = '127.0.0.1'
 /** Freenet's port, so that old habits work. */
 export const DEFAULT_GATEWAY_PORT = 8888
+/** Holds the token of a gateway that asks for one: a command line can be read by every program. */
+const TOKEN_VARIABLE = 'SHOAL_TOKEN'
 /** A canonical spelling takes one redirect, an edition another. */
 const MAX_REDIRECTS = 5
 /** For calls that nobody gives up. */
@@ -47,10 +50,24 @@ interface Exchange {
 
 function open(exchange: Exchange): ClientRequest {
   const { gateway, method, path, signal } = exchange
-  const headers = { accept: 'application/problem+json, */*', ...exchange.headers }
+  const token = process.env[TOKEN_VARIABLE]
+  const headers = {
+    accept: 'application/problem+json, */*',
+    ...(token !== undefined && token !== '' && { authorization: `Bearer ${token}` }),
+    ...exchange.headers,
+  }
   const hostname = gateway.hostname.replace(/^\[|\]$/g, '') // node:http wants IPv6 without brackets
-  const port = Number(gateway.port) || 80
-  return httpRequest({ hostname, port, method, path, headers, signal, agent: false })
+  const isTls = gateway.protocol === 'https:'
+  const port = Number(gateway.port) || (isTls ? 443 : 80)
+  return (isTls ? httpsRequest : httpRequest)({
+    hostname,
+    port,
+    method,
+    path,
+    headers,
+    signal,
+    agent: false,
+  })
 }
 
 function answerTo(request: ClientRequest, exchange: Exchange): Promise<IncomingMessage> {

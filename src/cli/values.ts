@@ -84,13 +84,13 @@ export function parseBootstrap(option: string, text: string): readonly HostPort[
   })
 }
 
-/** `http://host:port/`, the scheme may be left out. @throws UsageError. */
+/** `http://host:port/` or `https://…`, the scheme may be left out. @throws UsageError. */
 export function parseGatewayUrl(option: string, text: string): URL {
   const full = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`
   // Nothing but scheme, host and port: the URL equals its own origin.
   if (URL.canParse(full)) {
     const url = new URL(full)
-    if (url.protocol === 'http:' && url.href === `${url.origin}/`) return url
+    if (/^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url
   }
   return refuse(option, text, 'an address such as http://127.0.0.1:8888/')
 }

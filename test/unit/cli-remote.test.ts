@@ -10,10 +10,12 @@ import { test } from 'node:test'
 import { parseArguments } from '../../src/cli/command.ts'
 import { remoteAccess } from '../../src/cli/remote-access.ts'
 import { startCommand } from '../../src/cli/start.ts'
+import { startGateway } from '../../src/gateway/server.ts'
 import { denyHash } from '../../src/gateway/deny-list.ts'
 import { parseUri } from '../../src/keys/uri.ts'
-import type { Logger } from '../../src/runtime.ts'
+import { silentLogger, type Logger } from '../../src/runtime.ts'
 import { runCli } from '../helpers/cli-io.ts'
+import { CERTIFICATE, CERTIFICATE_KEY } from '../helpers/certificate.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 
 async function folderFor(t: TestContext): Promise<string> {
@@ -65,6 +67,34 @@ test('an address of another machine needs a token, a certificate its key, a name
   }
   const { hostNames, lines } = await access('127.0.0.1', ['--host-name', 'a.example, 192.0.2.5'])
   assert.deepEqual([hostNames, lines], [['a.example', '192.0.2.5'], []])
+})
+
+test('the commands talk to a gateway with a token and TLS, given SHOAL_TOKEN', async (t) => {
+  const token = 'correct-horse-battery-staple'
+  const tls = { cert: CERTIFICATE, key: CERTIFICATE_KEY }
+  const isChecked = process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+  t.after(() => {
+    delete process.env['SHOAL_TOKEN']
+    delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+    if (isChecked !== undefined) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = isChecked
+  })
+  for (const options of [{ token }, { token, tls }]) {
+    const gateway = await startGateway({
+      ...options,
+      node: createFakeNode(),
+      logger: silentLogger,
+      port: 0,
+    })
+    const status = () => runCli(['status', '--gateway', gateway.url])
+    delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+    if ('tls' in options) assert.match((await status()).stderr, /SELF_SIGNED/)
+    process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0' // nobody has signed the certificate but itself
+    assert.match((await status()).stderr, /E_TOKEN/)
+    process.env['SHOAL_TOKEN'] = token
+    assert.match((await status()).stdout, /^version/)
+    delete process.env['SHOAL_TOKEN']
+    await gateway.close()
+  }
 })
 
 test('deny-hash prints the same line for every spelling of a key, and asks nobody', async () => {

@@ -78,14 +78,8 @@ test('a gateway is named by its origin, with or without the scheme', () => {
   assert.equal(parseGatewayUrl('--gateway', 'http://127.0.0.1:9/').href, 'http://127.0.0.1:9/')
   assert.equal(parseGatewayUrl('--gateway', 'localhost:8889').href, 'http://localhost:8889/')
   assert.equal(parseGatewayUrl('--gateway', '[::1]:8888').href, 'http://[::1]:8888/')
-  for (const text of [
-    '',
-    'https://a/',
-    'http://a/path',
-    'http://a/?q',
-    'http://u:p@a/',
-    'a:99999',
-  ]) {
+  assert.equal(parseGatewayUrl('--gateway', 'https://a:1').href, 'https://a:1/')
+  for (const text of ['', 'ftp://a/', 'http://a/path', 'http://a/?q', 'http://u:p@a/', 'a:99999']) {
     assert.throws(() => parseGatewayUrl('--gateway', text), UsageError, text)
   }
 })
