@@ -7,22 +7,24 @@
 import type { Request, RequestHandler } from 'express'
 
 import { ShoalError } from '../errors.ts'
-import { isLoopback } from './client-table.ts'
 import { labelOfHost } from './safe/site-label.ts'
 
 const LOCAL_NAMES = ['localhost', '127.0.0.1', '[::1]']
 const HOST = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/i
 
 /**
- * Lets through requests for this machine's own names, for `hosts`, the first of which is listened on, and,
- * where that is this machine, for names of sites; with any port.
+ * Lets through requests for this machine's own names, for `hosts`, and, where there are any, for names of
+ * sites; with any port.
  */
-export function createHostCheck(...hosts: readonly [string, ...string[]]): RequestHandler {
+export function createHostCheck(
+  hosts: readonly string[],
+  { hasSites }: { readonly hasSites: boolean },
+): RequestHandler {
   const names = new Set([...LOCAL_NAMES, ...hosts.map((host) => bracketed(host).toLowerCase())])
   return (request, _response, next) => {
     const sent = request.headers.host
     const name = HOST.exec(sent ?? '')?.[1]?.toLowerCase() ?? ''
-    const isOfSite = isLoopback(hosts[0]) && labelOfHost(sent) !== undefined
+    const isOfSite = hasSites && labelOfHost(sent) !== undefined
     if (!names.has(name) && !isOfSite) {
       throw new ShoalError(
         'E_ACCESS',

@@ -38,6 +38,8 @@ export interface AppOptions {
   readonly hostNames?: readonly string[]
   /** Asked of every request; default: anyone may ask. A secret. */
   readonly token?: string
+  /** Whether it speaks TLS; default false. */
+  readonly isTls?: boolean
   /** What is not served; default: everything is. */
   readonly denyList?: Pick<DenyList, 'has'>
   /** Limits how often clients of other machines may ask; default false. */
@@ -58,6 +60,16 @@ export interface AppOptions {
   readonly countsRequests?: boolean
 }
 
+/** One person's own gateway has an origin for each site. */
+function sitesOf(options: AppOptions, host: string): Sites {
+  const { hostNames = [], token, isTls = false } = options
+  return new Sites({
+    host,
+    permissions: options.permissions ?? createScriptPermissions(),
+    isShared: isTls || token !== undefined || hostNames.length > 0,
+  })
+}
+
 const realClock: TokenClock = { now: () => systemClock.now(), wallNow: () => Date.now() }
 
 /** Everything over HTTP that a node offers; `startGateway` makes it listen. */
@@ -66,7 +78,7 @@ export function createApp(options: AppOptions): Express {
   const { hostNames = [], token, denyList, isRemote = false, clock = realClock } = options
   const { uploadIdleMs = UPLOAD_IDLE_MS, maxUploadBytes = Number.POSITIVE_INFINITY } = options
   const uploads = { idleMs: uploadIdleMs, maxBytes: maxUploadBytes }
-  const sites = new Sites({ host, permissions: options.permissions ?? createScriptPermissions() })
+  const sites = sitesOf(options, host)
   const waits = options.waits ?? new Waits({ node })
   const metrics = createMetrics(node)
   const app = express()
@@ -75,7 +87,7 @@ export function createApp(options: AppOptions): Express {
   app.enable('case sensitive routing')
   app.enable('strict routing')
   app.use(setOwnPageHeaders)
-  app.use(createHostCheck(host, ...hostNames))
+  app.use(createHostCheck([host, ...hostNames], { hasSites: sites.areApart }))
   if (isRemote) app.use(createRateLimit(clock))
   if (token !== undefined) app.use(createDoor(new TokenGate(token, clock)))
   if (options.countsRequests === true) app.use(metrics.count)

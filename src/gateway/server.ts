@@ -99,6 +99,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...rest,
     host,
     isRemote,
+    isTls: tls !== undefined,
     waits,
     ...(denyList !== undefined && { denyList }),
   })

@@ -327,3 +327,26 @@ test('a gateway answers under the names that it was given besides its own', asyn
     assert.equal((await request(app).get('/api/v1/status').set('Host', host)).status, status)
   }
 })
+
+test('a gateway with a token, TLS or other names sends nobody to the origin of a site, where no login and no certificate holds', async () => {
+  const node = createFakeNode()
+  const uri = node.addFolder({ 'index.html': 'x' }, 'site')
+  const navigation = { ...PAGE, 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' }
+  const Authorization = `Bearer ${TOKEN}`
+  const shared = [{ token: TOKEN }, { isTls: true }, { hostNames: ['node.example'] }]
+  for (const options of [{}, ...shared]) {
+    const agent = request(createApp({ node, logger: silentLogger, ...options }))
+    const label = `${'a'.repeat(52)}.localhost`
+    const ask = (host: string) =>
+      agent.get(`/${uri}/`).set({ ...navigation, Authorization, Host: host })
+    const isShared = shared.includes(options as (typeof shared)[0])
+    const [main, site] = [await ask('127.0.0.1'), await ask(label)]
+    assert.deepEqual([main.status, site.status], isShared ? [200, 403] : [307, 307])
+    if (isShared) assert.match(main.headers['content-security-policy'] as string, /^sandbox/)
+    const crossing = await agent
+      .get('/outside')
+      .query({ to: `/${uri}` })
+      .set({ Authorization })
+    assert.match(crossing.text, isShared ? /href="\/CHK@/ : /href="http:\/\/localhost/)
+  }
+})

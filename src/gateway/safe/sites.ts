@@ -33,22 +33,29 @@ export interface SitesOptions {
   /** Where the gateway listens: only this machine's own names resolve to an origin for each site. */
   readonly host: string
   readonly permissions: ScriptPermissions
+  /**
+   * It has a token, TLS or names of its own: logins, certificates and readers of other machines do not get
+   * as far as the names of sites. Default: false.
+   */
+  readonly isShared?: boolean
 }
 
 /** The origins of one gateway. The secret behind them lives as long: an old one leads to the new one. */
 export class Sites {
   readonly #secret = randomBytes(SECRET_BYTES)
   readonly #host: string
+  readonly #isShared: boolean
   readonly #permissions: ScriptPermissions
 
-  constructor({ host, permissions }: SitesOptions) {
+  constructor({ host, permissions, isShared = false }: SitesOptions) {
     this.#host = host
+    this.#isShared = isShared
     this.#permissions = permissions
   }
 
-  /** False where the gateway listens elsewhere: then all sites share its origin, in a sandbox. */
+  /** False where others than this machine's people may come: then all sites share its origin, in a sandbox. */
   get areApart(): boolean {
-    return isLoopback(this.#host)
+    return isLoopback(this.#host) && !this.#isShared
   }
 
   /** First name of the site's origin; what permissions go by. */
@@ -56,8 +63,9 @@ export class Sites {
     return siteLabel(this.#secret, uri)
   }
 
-  /** `http://127.0.0.1:8888`, by the port that the request came to. */
+  /** `http://127.0.0.1:8888`, by the port that the request came to; empty where there is no other origin. */
   mainOrigin(request: Request): string {
+    if (!this.areApart) return ''
     return `http://${bracketed(this.#host)}${portOf(request)}`
   }
 
