@@ -4,7 +4,7 @@
  * @module
  */
 import type { Express } from 'express'
-import express from 'express'
+import express, { Router } from 'express'
 
 import { ShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
@@ -60,9 +60,11 @@ export interface AppOptions {
   readonly countsRequests?: boolean
 }
 
+const DEFAULT_HOST = 'localhost'
+
 /** One person's own gateway has an origin for each site. */
-function sitesOf(options: AppOptions, host: string): Sites {
-  const { hostNames = [], token, isTls = false } = options
+function sitesOf(options: AppOptions): Sites {
+  const { host = DEFAULT_HOST, hostNames = [], token, isTls = false } = options
   return new Sites({
     host,
     permissions: options.permissions ?? createScriptPermissions(),
@@ -72,13 +74,29 @@ function sitesOf(options: AppOptions, host: string): Sites {
 
 const realClock: TokenClock = { now: () => systemClock.now(), wallNow: () => Date.now() }
 
+/** Who is let in, and how often. */
+function accessOf(options: AppOptions, sites: Sites): Router {
+  const {
+    host = DEFAULT_HOST,
+    hostNames = [],
+    token,
+    isRemote = false,
+    clock = realClock,
+  } = options
+  const access = Router()
+  access.use(createHostCheck([host, ...hostNames], { hasSites: sites.areApart }))
+  if (isRemote) access.use(createRateLimit(clock))
+  if (token !== undefined) access.use(createDoor(new TokenGate(token, clock)))
+  return access
+}
+
 /** Everything over HTTP that a node offers; `startGateway` makes it listen. */
 export function createApp(options: AppOptions): Express {
-  const { node, logger, staticDir, host = 'localhost' } = options
-  const { hostNames = [], token, denyList, isRemote = false, clock = realClock } = options
+  const { node, logger, staticDir } = options
+  const { denyList } = options
   const { uploadIdleMs = UPLOAD_IDLE_MS, maxUploadBytes = Number.POSITIVE_INFINITY } = options
   const uploads = { idleMs: uploadIdleMs, maxBytes: maxUploadBytes }
-  const sites = sitesOf(options, host)
+  const sites = sitesOf(options)
   const waits = options.waits ?? new Waits({ node })
   const metrics = createMetrics(node)
   const app = express()
@@ -87,13 +105,11 @@ export function createApp(options: AppOptions): Express {
   app.enable('case sensitive routing')
   app.enable('strict routing')
   app.use(setOwnPageHeaders)
-  app.use(createHostCheck([host, ...hostNames], { hasSites: sites.areApart }))
-  if (isRemote) app.use(createRateLimit(clock))
-  if (token !== undefined) app.use(createDoor(new TokenGate(token, clock)))
+  app.use(accessOf(options, sites))
   if (options.countsRequests === true) app.use(metrics.count)
   app.use(createOutsideRoute(sites))
   // before the guard, which keeps sites from the API: their pages are waited for too
-  app.use('/api/v1/waits', createWaitRoutes(waits))
+  app.use('/api', createWaitRoutes(waits))
   app.use(sites.guard)
   app.all('/metrics', checkOrigin, metrics.route)
   app.use('/api', createApi({ node, logger, uploads }))

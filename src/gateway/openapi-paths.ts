@@ -3,60 +3,9 @@
  * @module
  */
 import { MAX_STORE_BYTES, MIN_STORE_BYTES } from '../options.ts'
-import type { SchemaName } from './openapi-schemas.ts'
-import type { Schema } from './schema-type.ts'
-
-export interface Parameter {
-  readonly name: string
-  readonly in: 'query' | 'path'
-  readonly description: string
-  readonly required?: boolean
-  readonly allowEmptyValue?: boolean
-  readonly schema: Schema
-}
-
-/** An operation in few words; `openapi.ts` makes OpenAPI of it. */
-export interface OperationSketch {
-  readonly operationId: string
-  readonly summary: string
-  readonly parameters?: readonly Parameter[]
-  /** Media type of the body it takes, with one sentence about it. */
-  readonly body?: readonly [mediaType: string, description: string]
-  readonly status: 200 | 201 | 202 | 204
-  /** Schemas one of which the answer has; none: it has no body. */
-  readonly answers: readonly SchemaName[]
-  /** Server-sent events: the schema of each. Then there are no `answers`. */
-  readonly events?: Readonly<Record<string, SchemaName>>
-  /** Media type of another answer than JSON. */
-  readonly mediaType?: string
-  /** The answer has a `Link` to the spread of the insert. */
-  readonly hasStatusLink?: true
-  /** Statuses of problems, besides those that every address may answer with. */
-  readonly problems: readonly number[]
-}
-
-export type Method = 'get' | 'post' | 'put' | 'delete'
-export type PathSketch = { readonly [M in Method]?: OperationSketch }
-
-const TEXT: Schema = { type: 'string' }
-
-function query(name: string, description: string, schema: Schema = TEXT): Parameter {
-  return { name, in: 'query', description, schema }
-}
-
-function needed(parameter: Parameter): Parameter {
-  return { ...parameter, required: true }
-}
-
-function flagOf(name: string, description: string): Parameter {
-  const schema: Schema = { type: 'string', enum: ['', '1', 'true', '0', 'false'] }
-  return { ...query(name, description, schema), allowEmptyValue: true }
-}
-
-function inPath(name: string, description: string, pattern?: string): Parameter {
-  const schema: Schema = pattern === undefined ? TEXT : { type: 'string', pattern }
-  return { name, in: 'path', description, required: true, schema }
-}
+import { MOVING_PATHS } from './openapi-moving-paths.ts'
+import type { OperationSketch, PathSketch } from './openapi-sketch.ts'
+import { flagOf, inPath, needed, query } from './openapi-sketch.ts'
 
 const URI = needed(query('uri', 'The key of the document, beginning with USK@, in any spelling.'))
 const TIMEOUT = query('timeout', 'Seconds to wait for the network.', {
@@ -68,7 +17,7 @@ const FOLDER = flagOf('folder', 'The body is a tar, its names sorted by their by
 const NAME = query('name', 'File name: last part of the key, and where the type comes from.')
 const TYPE = query('type', 'Media type, in place of the one that the name gives.')
 const KEY_NAME = inPath('name', 'Name of the key.')
-const UPLOAD = [400, 409, 429, 503, 504, 507] as const
+const UPLOAD = [400, 409, 413, 429, 503, 504, 507] as const
 const CONTENT = ['application/octet-stream', 'The content, or with `folder` a tar of it.'] as const
 
 const INSERT: Omit<OperationSketch, 'operationId'> = {
@@ -140,7 +89,7 @@ export const PATHS: Readonly<Record<string, PathSketch>> = {
       parameters: [URI, TIMEOUT],
       status: 200,
       answers: ['LookedUp'],
-      problems: [400, 404, 503, 504],
+      problems: [400, 404, 451, 503, 504],
     },
   },
   '/api/v1/watch': {
@@ -151,7 +100,7 @@ export const PATHS: Readonly<Record<string, PathSketch>> = {
       status: 200,
       answers: [],
       events: { edition: 'Edition' },
-      problems: [400, 429],
+      problems: [400, 429, 451],
     },
   },
   '/api/v1/announce': {
@@ -162,7 +111,7 @@ export const PATHS: Readonly<Record<string, PathSketch>> = {
       status: 202,
       answers: ['Edition'],
       hasStatusLink: true,
-      problems: [400, 404, 503, 504, 507],
+      problems: [400, 404, 451, 503, 504, 507],
     },
   },
   '/api/v1/status': {
@@ -267,4 +216,5 @@ export const PATHS: Readonly<Record<string, PathSketch>> = {
       problems: [400, 409],
     },
   },
+  ...MOVING_PATHS,
 }

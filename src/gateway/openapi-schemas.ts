@@ -42,6 +42,32 @@ const STORE_STATUS = {
 
 const SLOTS = object({ slots: COUNT, used: COUNT })
 
+const WAIT = {
+  state: { type: 'string', enum: ['trying', 'pausing', 'found', 'failed', 'cancelled'] },
+  isKept: { type: 'boolean', description: 'It goes on although nobody looks.' },
+  canBeKept: FLAG,
+  foundBlocks: COUNT,
+  tries: { ...COUNT, description: 'Blocks asked for; one that is asked for again counts again.' },
+  waitingBlocks: COUNT,
+  bytesPerSecond: COUNT,
+  attempts: COUNT,
+  elapsedMs: COUNT,
+  leftMs: COUNT,
+  heading: TEXT,
+  detail: TEXT,
+  facts: {
+    type: 'array',
+    description: 'The numbers as a person reads them, each after its name.',
+    items: { type: 'array', items: TEXT },
+  },
+} as const
+const WAIT_STATUS = {
+  type: 'integer',
+  minimum: 400,
+  maximum: 599,
+  description: 'What the next load gets; only where it has failed.',
+} as const
+
 export const SCHEMAS = {
   Problem: {
     ...objectWith(
@@ -74,6 +100,41 @@ export const SCHEMAS = {
     confirmed: { type: 'boolean', description: 'Whether the network has shown the edition.' },
   }),
   Spread: object({ blocks: COUNT, spreadBlocks: COUNT, lostBlocks: COUNT, peers: COUNT }),
+  Upload: objectWith(
+    {
+      id: { type: 'string', description: 'Whoever has it may go on with the upload, and end it.' },
+      offset: { ...COUNT, description: 'Bytes taken so far: where the next part begins.' },
+      complete: FLAG,
+    },
+    { length: COUNT, uri: URI, size: COUNT, type: TEXT },
+  ),
+  Transfer: objectWith(
+    {
+      id: COUNT,
+      uri: URI,
+      path: { type: 'string', description: 'Absolute; the file is there when it is whole.' },
+      phase: {
+        type: 'string',
+        enum: ['queued', 'running', 'waiting', 'paused', 'done', 'failed'],
+      },
+      priority: { type: 'integer', minimum: 0, maximum: 9 },
+      doneBytes: COUNT,
+    },
+    {
+      sizeBytes: { ...COUNT, description: 'Absent while it is not known.' },
+      fault: { type: 'string', description: 'Why it waits or failed: a code.' },
+    },
+  ),
+  Transfers: object({
+    transfers: { type: 'array', items: { $ref: '#/components/schemas/Transfer' } },
+  }),
+  Wait: objectWith(WAIT, { status: WAIT_STATUS }),
+  Waits: object({
+    waits: {
+      type: 'array',
+      items: objectWith({ id: TEXT, uri: URI, name: TEXT, ...WAIT }, { status: WAIT_STATUS }),
+    },
+  }),
   LookedUp: object({ edition: EDITION, uri: URI, ageMs: COUNT }),
   Edition: object({ edition: EDITION, uri: URI }),
   Key: object({ name: TEXT, uri: { type: 'string', description: 'What its URIs begin with.' } }),

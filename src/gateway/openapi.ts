@@ -8,11 +8,11 @@ import { STATUS_CODES } from 'node:http'
 import type { RequestHandler } from 'express'
 
 import { VERSION } from '../version.ts'
-import type { Method, OperationSketch } from './openapi-paths.ts'
 import { PATHS } from './openapi-paths.ts'
+import type { Method, OperationSketch } from './openapi-sketch.ts'
 import type { SchemaName } from './openapi-schemas.ts'
 import { SCHEMAS } from './openapi-schemas.ts'
-import { badQuery, queryOf } from './target.ts'
+import { badQuery, queryOf, rawPath } from './target.ts'
 
 /** What any address may answer: no token, not from here, no such method, too much at once, a fault, the end. */
 const ANYWHERE = [400, 401, 403, 405, 429, 500, 503] as const
@@ -50,7 +50,7 @@ export const describeRoute: RequestHandler = (_request, response) => {
  * @throws ShoalError E_QUERY
  */
 export const refuseUnknownParameters: RequestHandler = (request, _response, next) => {
-  const known = parametersOf(`${request.baseUrl}${request.path}`, request.method.toLowerCase())
+  const known = parametersOf(rawPath(request), request.method.toLowerCase())
   for (const name of known === undefined ? [] : queryOf(request).keys()) {
     // the name is the client's own text and goes back to it alone
     if (known?.has(name) !== true) throw badQuery(name, 'is no parameter of this address')
@@ -73,7 +73,7 @@ function parametersOf(path: string, method: string): ReadonlySet<string> | undef
 }
 
 function operationOf(sketch: OperationSketch) {
-  const { operationId, summary, parameters = [], body, status } = sketch
+  const { operationId, summary, parameters = [], body, status, otherStatus = status } = sketch
   return {
     operationId,
     summary,
@@ -85,19 +85,24 @@ function operationOf(sketch: OperationSketch) {
         content: { [body[0]]: { schema: {} } },
       },
     }),
-    responses: { [status]: answerOf(sketch), ...problemsOf(sketch.problems) },
+    responses: {
+      [status]: answerOf(sketch, status),
+      [otherStatus]: answerOf(sketch, otherStatus),
+      ...problemsOf(sketch.problems),
+    },
   }
 }
 
-function answerOf(sketch: OperationSketch) {
-  const { status, answers, events, mediaType, hasStatusLink } = sketch
+function answerOf(sketch: OperationSketch, status: number) {
+  const { answers, events, mediaType, hasStatusLink } = sketch
   const content = events === undefined ? jsonOf(answers) : eventsOf(events)
   const any = mediaType === undefined ? undefined : { [mediaType]: { schema: { type: 'object' } } }
   return {
     description: STATUS_CODES[status] ?? '',
-    ...(hasStatusLink && {
+    ...(hasStatusLink !== undefined && {
       headers: {
         Link: {
+          required: hasStatusLink === true,
           description: 'With rel="status": where to ask how far the insert has spread.',
           schema: { type: 'string' },
         },

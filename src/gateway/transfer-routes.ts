@@ -9,27 +9,28 @@ import { Router } from 'express'
 import { ShoalError } from '../errors.ts'
 import type { Node, TransferChange } from '../node.ts'
 import { EventStream } from './event-stream.ts'
+import type { Answer } from './openapi-schemas.ts'
 import { methodError } from './problem.ts'
 import { badQuery, flag, queryOf, textOf } from './target.ts'
 
-const PATH = '/api/v1/transfers'
+const PATH = '/v1/transfers'
 /** Pages and programs that look on; one more is answered 429. */
 const MAX_LISTENERS = 64
 
-/** Routes below `/api/v1/transfers`. */
+/** Routes below `/api`. */
 export function createTransferRoutes(node: Node): Router {
   const { transfers } = node
   const routes = Router({ caseSensitive: true, strict: true })
   routes
-    .route('/')
+    .route(PATH)
     .get((_request, response) => {
-      response.json({ transfers: transfers.list() })
+      response.json({ transfers: transfers.list() } satisfies Answer<'Transfers'>)
     })
     .post(addRoute(node))
     .all(refuse('GET, HEAD, POST'))
-  routes.route('/events').get(eventsRoute(node)).all(refuse('GET, HEAD'))
+  routes.route(`${PATH}/events`).get(eventsRoute(node)).all(refuse('GET, HEAD'))
   routes
-    .route('/:id')
+    .route(`${PATH}/:id`)
     .get((request, response) => {
       response.json(transfers.get(idOf(request.params.id)) ?? unknown())
     })
@@ -49,8 +50,8 @@ function addRoute(node: Node): RequestHandler {
       overwrite: flag(query, 'overwrite'),
       ...(priority !== undefined && { priority }),
     })
-    response.setHeader('Location', `${PATH}/${transfer.id}`)
-    response.status(201).json(transfer)
+    response.setHeader('Location', `/api${PATH}/${transfer.id}`)
+    response.status(201).json(transfer satisfies Answer<'Transfer'>)
   }
 }
 

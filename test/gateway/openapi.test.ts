@@ -1,5 +1,6 @@
 /** @module */
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 
 import request from 'supertest'
@@ -8,25 +9,20 @@ import { ShoalError } from '../../src/errors.ts'
 import { createApi } from '../../src/gateway/api.ts'
 import { createApp } from '../../src/gateway/app.ts'
 import { OPENAPI_DOCUMENT } from '../../src/gateway/openapi.ts'
+import { createWaitRoutes } from '../../src/gateway/wait/wait-routes.ts'
+import { Waits } from '../../src/gateway/wait/waits.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode, type FakeNode } from '../helpers/fake-node.ts'
+import { MOVING_TRIES, type Given, type Headers, type Try } from '../helpers/moving-tries.ts'
 import { assertDescribed, assertMatches, operations, routesOf } from '../helpers/openapi.ts'
 
 const GIB = 1024 ** 3
 const TAR_END = Buffer.alloc(1024)
 
-function gateway() {
+function gateway(): Given & { readonly agent: ReturnType<typeof request> } {
   const node = createFakeNode()
-  return { node, agent: request(createApp({ node, logger: silentLogger })) }
-}
-
-/** One request of an operation: its query, what the node is told before, and the status of its answer. */
-interface Try {
-  readonly path?: string
-  readonly query?: Readonly<Record<string, string>>
-  readonly body?: string | Buffer
-  readonly status: number
-  readonly prepare?: (node: FakeNode) => void
+  const waits = new Waits({ node })
+  return { node, waits, agent: request(createApp({ node, waits, logger: silentLogger })) }
 }
 
 const USK = createFakeNode().addEdition('blog', 'a')
@@ -58,6 +54,7 @@ const INSERTS: readonly Try[] = [
 
 /** Good and bad requests of every operation. */
 const TRIES: Readonly<Record<string, readonly Try[]>> = {
+  ...MOVING_TRIES,
   'GET /api/v1/openapi.json': [{ status: 200 }],
   'POST /api/v1/insert': INSERTS,
   'PUT /api/v1/insert': INSERTS,
@@ -179,12 +176,37 @@ const TRIES: Readonly<Record<string, readonly Try[]>> = {
   ],
 }
 
-async function ask(operation: string, { path, query = {}, body, prepare }: Try) {
-  const { node, agent } = gateway()
-  prepare?.(node)
+async function ask(operation: string, one: Try) {
+  const { node, waits, agent } = gateway()
+  one.prepare?.(node)
   const [method = '', pattern = ''] = operation.split(' ')
-  const sent = agent[method.toLowerCase() as 'get'](path ?? pattern).query(query)
-  return await (body === undefined ? sent : sent.send(body))
+  const path = (await one.place?.({ node, waits })) ?? one.path ?? pattern
+  const sent = agent[method.toLowerCase() as 'get'](path).query(one.query ?? {})
+  const answer = await answerTo(sent.set(one.headers ?? {}), one)
+  waits.close()
+  for (const { id } of node.transfers.list()) await node.transfers.remove(id)
+  return answer
+}
+
+async function answerTo(sent: request.Test, { query, body, isEndless }: Try) {
+  const isStream = isEndless === true && query === undefined
+  if (isStream) sent.buffer(true).parse(firstPart)
+  const answer = await (body === undefined ? sent : sent.send(body))
+  const { status, type } = answer
+  const value = answer.body as unknown
+  const said = isStream ? (value as string) : answer.text
+  return { status, type, body: value, text: said, headers: answer.headers as Headers }
+}
+
+function firstPart(
+  response: request.Response,
+  done: (error: Error | null, body: string) => void,
+): void {
+  const stream = response as unknown as IncomingMessage
+  stream.once('data', (part: Buffer) => {
+    done(null, part.toString())
+    stream.destroy()
+  })
 }
 
 test('the description has every route of the API, and no other', () => {
@@ -193,7 +215,11 @@ test('the description has every route of the API, and no other', () => {
     logger: silentLogger,
     uploads: { idleMs: 1000, maxBytes: 1000 },
   })
-  assert.deepEqual([...operations().keys()].sort(), [...routesOf(api, '/api')].sort())
+  const waits = createWaitRoutes(new Waits({ node: createFakeNode() }))
+  assert.deepEqual(
+    [...operations().keys()].sort(),
+    [...routesOf(api, '/api'), ...routesOf(waits, '/api')].sort(),
+  )
 })
 
 test('the description is served as it is', async () => {
@@ -231,9 +257,12 @@ test('every operation answers good and bad requests as described', async () => {
       const { status, type, body, text: said, headers } = await ask(operation, one)
       const what = `${operation} ${JSON.stringify(one.query ?? {})}: ${said}`
       assert.equal(status, one.status, what)
-      assertDescribed(operation, { status, type, body: body as unknown, text: said })
+      assertDescribed(operation, { status, type, body, text: said })
       const described = operations().get(operation)?.responses[status]
-      assert.equal(described?.headers !== undefined, headers['link'] !== undefined, what)
+      const link = described?.headers?.Link
+      if (link?.required !== false) {
+        assert.equal(link !== undefined, headers['link'] !== undefined, what)
+      } else assert.equal('uri' in (body as object), headers['link'] !== undefined, what)
     }
   }
 })
@@ -246,7 +275,7 @@ test('every operation refuses what is outside its description, in described word
     assert.equal(strange.status, 400, operation)
     assert.match((strange.body as { detail: string }).detail, /convergant/)
     const { status, type, text: said } = strange
-    assertDescribed(operation, { status, type, body: strange.body as unknown, text: said })
+    assertDescribed(operation, { status, type, body: strange.body, text: said })
     for (const { name, required, in: place, schema } of parameters) {
       if (place !== 'query') continue
       const query: Record<string, string> = { ...good.query }
@@ -267,7 +296,7 @@ test('every operation refuses what is outside its description, in described word
 test('every path of the API refuses the methods that the description does not give it', async () => {
   for (const path of Object.keys(OPENAPI_DOCUMENT.paths)) {
     const { agent } = gateway()
-    for (const method of ['get', 'post', 'put', 'delete', 'patch'] as const) {
+    for (const method of ['get', 'post', 'put', 'delete', 'patch', 'options'] as const) {
       if (operations().has(`${method.toUpperCase()} ${path}`)) continue
       const place = path.replace('{id}', '1').replace('{name}', 'me')
       const { status, body, headers } = await agent[method](place)

@@ -23,7 +23,13 @@ interface Operation {
     readonly schema: object
   }[]
   readonly responses: Readonly<
-    Record<string, { readonly content?: Readonly<Record<string, Content>>; headers?: object }>
+    Record<
+      string,
+      {
+        readonly content?: Readonly<Record<string, Content>>
+        readonly headers?: { readonly Link: { readonly required: boolean } }
+      }
+    >
   >
 }
 

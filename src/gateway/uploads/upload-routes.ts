@@ -11,6 +11,7 @@ import { isShoalError, ShoalError } from '../../errors.ts'
 import type { Node, UploadState } from '../../node.ts'
 import { hangUpSignal } from '../hang-up.ts'
 import { fileOptions, sendCreated } from '../insert-route.ts'
+import type { Answer } from '../openapi-schemas.ts'
 import { methodError } from '../problem.ts'
 import { badQuery, queryOf, textOf } from '../target.ts'
 import type { UploadPlaces } from '../upload.ts'
@@ -22,7 +23,7 @@ import {
   uploadComplete,
 } from './upload-fields.ts'
 
-const PATH = '/api/v1/uploads'
+const PATH = '/v1/uploads'
 const TAG = /^[A-Za-z0-9_-]{1,64}$/
 /** An upload ends after a day without a byte, s. */
 const MAX_AGE_S = 86_400
@@ -34,23 +35,23 @@ interface Part {
   readonly length: number | undefined
 }
 
-/** Routes below `/api/v1/uploads`. */
+/** Routes below `/api`. */
 export function createUploadRoutes(node: Node, places: UploadPlaces): Router {
   const routes = Router({ caseSensitive: true, strict: true })
   const limit = limitOf(places.maxBytes)
-  routes.use((_request, response, next) => {
+  routes.use(PATH, (_request, response, next) => {
     response.setHeader('Upload-Limit', limit)
     next()
   })
   routes
-    .route('/')
+    .route(PATH)
     .post(createRoute(node, places))
     .options((_request, response) => {
       response.status(204).end()
     })
     .all(refuse('POST, OPTIONS'))
   routes
-    .route('/:id')
+    .route(`${PATH}/:id`)
     .get(statusRoute(node))
     .patch(appendRoute(node, places))
     .delete(cancelRoute(node))
@@ -71,7 +72,7 @@ function createRoute(node: Node, places: UploadPlaces): RequestHandler {
       ...(length !== undefined && { length }),
       ...(tag !== undefined && { tag }),
     })
-    response.setHeader('Location', `${PATH}/${state.id}`)
+    response.setHeader('Location', `/api${PATH}/${state.id}`)
     announce(request, response)
     // one that goes on: its sender has to look where
     if (state.offset > 0) sendState(response.status(200), state)
@@ -155,7 +156,7 @@ function sendState(response: Response, state: UploadState): void {
     complete: result !== undefined,
     ...(length !== undefined && { length }),
     ...(result !== undefined && { uri: result.uri, size: result.size, type: result.type }),
-  })
+  } satisfies Answer<'Upload'>)
 }
 
 /** 104 (Upload Resumption Supported), for those who can use it: Node sends no such answer by itself. */

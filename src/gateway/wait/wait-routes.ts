@@ -12,32 +12,35 @@ import { formatUri } from '../../keys/uri.ts'
 import { checkOrigin } from '../access.ts'
 import { EventStream } from '../event-stream.ts'
 import { isSiteHost, mayLearnLocality } from '../locality.ts'
+import { refuseUnknownParameters } from '../openapi.ts'
+import type { Answer } from '../openapi-schemas.ts'
 import { titleOf } from '../outcome-error.ts'
 import { methodError } from '../problem.ts'
 import { viewOf } from './wait-view.ts'
 import type { Waits } from './waits.ts'
 
+const PATH = '/v1/waits'
 /** How often the time left is told where nothing else changes, ms. */
 const TICK_MS = 1000
 
 type OneWait = RequestHandler<{ id: string }>
 
-/** Routes below `/api/v1/waits`; they see to their own access. */
+/** Routes below `/api`; they see to their own access. */
 export function createWaitRoutes(waits: Waits): Router {
   const router = Router({ caseSensitive: true, strict: true })
-  router.use(checkOrigin)
-  router.use((_request, response, next) => {
+  router.use(PATH, checkOrigin, refuseUnknownParameters)
+  router.use(PATH, (_request, response, next) => {
     response.setHeader('Cache-Control', 'no-store')
     next()
   })
-  router.route('/').get(listRoute(waits)).all(refuseMethod('GET, HEAD'))
+  router.route(PATH).get(listRoute(waits)).all(refuseMethod('GET, HEAD'))
   router
-    .route('/:id')
+    .route(`${PATH}/:id`)
     .get(showRoute(waits))
     .delete(cancelRoute(waits))
     .all(refuseMethod('GET, HEAD, DELETE'))
-  router.route('/:id/events').get(eventsRoute(waits)).all(refuseMethod('GET, HEAD'))
-  router.route('/:id/keep').post(keepRoute(waits)).all(refuseMethod('POST'))
+  router.route(`${PATH}/:id/events`).get(eventsRoute(waits)).all(refuseMethod('GET, HEAD'))
+  router.route(`${PATH}/:id/keep`).post(keepRoute(waits)).all(refuseMethod('POST'))
   return router
 }
 
@@ -55,7 +58,7 @@ function listRoute(waits: Waits): RequestHandler {
       name: nameIn(job.uri),
       ...viewOf(job),
     }))
-    response.json({ waits: kept })
+    response.json({ waits: kept } satisfies Answer<'Waits'>)
   }
 }
 
@@ -69,7 +72,7 @@ function showRoute(waits: Waits): OneWait {
   return (request, response) => {
     const job = waits.find(request.params.id)
     waits.view(job)() // a page that asks now and then is one that looks
-    response.json(viewOf(job))
+    response.json(viewOf(job) satisfies Answer<'Wait'>)
   }
 }
 
@@ -84,7 +87,7 @@ function keepRoute(waits: Waits): OneWait {
   return (request, response) => {
     const job = waits.find(request.params.id)
     waits.keep(job)
-    response.json(viewOf(job))
+    response.json(viewOf(job) satisfies Answer<'Wait'>)
   }
 }
 
