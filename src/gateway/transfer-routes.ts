@@ -8,6 +8,7 @@ import { Router } from 'express'
 
 import { ShoalError } from '../errors.ts'
 import type { Node, TransferChange } from '../node.ts'
+import { clientOf, isLoopbackClient } from './client-table.ts'
 import { EventStream } from './event-stream.ts'
 import type { Answer } from './openapi-schemas.ts'
 import { methodError } from './problem.ts'
@@ -42,6 +43,9 @@ export function createTransferRoutes(node: Node): Router {
 
 function addRoute(node: Node): RequestHandler {
   return async (request, response) => {
+    if (!isLoopbackClient(clientOf(request))) {
+      throw new ShoalError('E_ACCESS', 'Only its own machine may have this node write files.')
+    }
     const query = queryOf(request)
     const priority = priorityOf(query)
     const transfer = await node.transfers.add({
