@@ -111,9 +111,9 @@ export function createApp(options: AppOptions): Express {
   // before the guard, which keeps sites from the API: their pages are waited for too
   app.use('/api', createWaitRoutes(waits))
   app.use(sites.guard)
+  if (denyList !== undefined) app.use(createDenyCheck(denyList))
   app.all('/metrics', checkOrigin, metrics.route)
   app.use('/api', createApi({ node, logger, uploads }))
-  if (denyList !== undefined) app.use(createDenyCheck(denyList))
   app.use(createContentRoute(node, sites, { waits }))
   app.use(pasteRoute)
   app.get('/status', statusRoute)

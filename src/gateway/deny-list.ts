@@ -6,14 +6,14 @@
 import { createHash } from 'node:crypto'
 import { open, stat } from 'node:fs/promises'
 
-import type { RequestHandler } from 'express'
+import type { Request, RequestHandler } from 'express'
 
 import { isShoalError, ShoalError } from '../errors.ts'
 import type { ShoalUri } from '../keys/uri.ts'
 import { formatUri, parseUri } from '../keys/uri.ts'
 import type { Logger } from '../runtime.ts'
 import { isKeyAttempt } from './safe/key-path.ts'
-import { rawPath } from './target.ts'
+import { queryOf, rawPath } from './target.ts'
 
 /** Longest list, bytes: some 120,000 keys. */
 const MAX_LIST_BYTES = 8 * 1024 * 1024
@@ -79,14 +79,27 @@ export async function openDenyList(file: string, logger: Logger): Promise<DenyLi
   }
 }
 
-/** Refuses content that is on the list. @throws ShoalError E_DENIED */
+/** Refuses what asks for a key on the list, as content or over the API. @throws ShoalError E_DENIED, E_URI */
 export function createDenyCheck(list: Pick<DenyList, 'has'>): RequestHandler {
   return (request, _response, next) => {
-    const path = rawPath(request)
-    if (isKeyAttempt(path) && list.has(parseUri(path.slice(1)))) {
+    const uri = uriIn(request)
+    if (uri !== undefined && list.has(uri)) {
       throw new ShoalError('E_DENIED', 'The operator of this gateway does not serve this key.')
     }
     next()
+  }
+}
+
+/** The key that a request names. @throws ShoalError E_URI where it is the malformed path. */
+function uriIn(request: Request): ShoalUri | undefined {
+  const path = rawPath(request)
+  if (isKeyAttempt(path)) return parseUri(path.slice(1))
+  const text = path.startsWith('/api/') ? queryOf(request).get('uri') : null
+  if (text === null) return undefined
+  try {
+    return parseUri(text)
+  } catch {
+    return undefined // its own route says what is wrong with it
   }
 }
 

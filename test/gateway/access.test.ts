@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
+import express from 'express'
 import type { Request, Response } from 'express'
 import request from 'supertest'
 
@@ -14,8 +15,10 @@ import { isShoalError } from '../../src/errors.ts'
 import { createApp } from '../../src/gateway/app.ts'
 import { clientOf, ClientTable } from '../../src/gateway/client-table.ts'
 import { denyHash, openDenyList } from '../../src/gateway/deny-list.ts'
+import { createProblemHandler } from '../../src/gateway/problem.ts'
 import { BURST, createRateLimit, RATE } from '../../src/gateway/rate-limit.ts'
 import { startGateway } from '../../src/gateway/server.ts'
+import { createTransferRoutes } from '../../src/gateway/transfer-routes.ts'
 import { LOGIN_S } from '../../src/gateway/token.ts'
 import { formatUri, parseUri, type ContentUri } from '../../src/keys/uri.ts'
 import { silentLogger } from '../../src/runtime.ts'
@@ -219,6 +222,52 @@ async function folderFor(t: TestContext): Promise<string> {
   t.after(() => rm(folder, { recursive: true, force: true }))
   return folder
 }
+
+test('the deny-list holds on the origin of a site, for ?info and partial answers, and for what the API would fetch', async () => {
+  const node = createFakeNode()
+  const uri = node.addFolder({ 'index.html': '<p>x' }, 'site')
+  const usk = node.addEdition('blog', 'x')
+  const hashes = new Set([uri, usk].map((one) => denyHash(parseUri(one))))
+  const denyList = { has: (one: ReturnType<typeof parseUri>) => hashes.has(denyHash(one)) }
+  const agent = request(createApp({ node, logger: silentLogger, denyList }))
+  const navigation = { ...PAGE, 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' }
+  const sent = await agent.get(`/${uri}/`).set(navigation)
+  const there = new URL(sent.headers['location'] as string)
+  const page = await agent.get(there.pathname).set({ ...navigation, Host: there.host })
+  assert.deepEqual([sent.status, page.status], [307, 451])
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-denied-'))
+  const path = join(folder, 'x')
+  for (const answer of [
+    await agent.get(`/${uri}/?info`),
+    await agent.get(`/${uri}/index.html`).set('Range', 'bytes=0-0,2-2'),
+    await agent.head(`/${uri}/index.html`).set('Cache-Control', 'only-if-cached'),
+    await agent.get('/api/v1/lookup').query({ uri: usk }),
+    await agent.get('/api/v1/watch').query({ uri: usk }),
+    await agent.post('/api/v1/announce').query({ uri: usk }),
+    await agent.post('/api/v1/transfers').query({ uri: `freenet:${uri}`, path }),
+  ]) {
+    assert.equal(answer.status, 451)
+  }
+  assert.equal((await agent.get('/api/v1/lookup').query({ uri: 'no key' })).status, 400)
+  const { fetch, inspect, lookUp } = node.calls
+  assert.equal(fetch.length + inspect.length + lookUp.length + node.transfers.list().length, 0)
+  await rm(folder, { recursive: true })
+})
+
+test('another machine with the token may not have the node write files', async () => {
+  const node = createFakeNode()
+  const routes = createTransferRoutes(node)
+  const app = express()
+  app.use((incoming, _response, next) => {
+    Object.defineProperty(incoming, 'socket', { value: { remoteAddress: '192.0.2.1' } })
+    next()
+  })
+  app.use('/api', routes, createProblemHandler(silentLogger))
+  const query = { uri: 'KSK@word', path: join(tmpdir(), 'shoal-from-afar') }
+  const { status, body } = await request(app).post('/api/v1/transfers').query(query)
+  assert.deepEqual([status, (body as { code: string }).code], [403, 'E_ACCESS'])
+  assert.deepEqual(node.transfers.list(), [])
+})
 
 test('a deny-list is read again when it changes, and a damaged one leaves the one of before', async (t) => {
   const file = join(await folderFor(t), 'denied')
