@@ -176,5 +176,5 @@ function classOf(request: Request): string {
   const path = rawPath(request)
   if (isKeyAttempt(path)) return 'content'
   if (!path.startsWith('/api/')) return 'page'
-  return /^\/api\/v1\/(?:insert|publish)$/.test(path) ? 'upload' : 'api'
+  return /^\/api\/v1\/(?:insert|publish|uploads(?:\/.*)?)$/.test(path) ? 'upload' : 'api'
 }
