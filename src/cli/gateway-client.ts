@@ -125,23 +125,6 @@ async function jsonAnswer(response: IncomingMessage, exchange: Exchange): Promis
   return { value, statusPath: statusPathIn(read.header('link')) }
 }
 
-export interface JsonRequest {
-  readonly gateway: URL
-  readonly method: Exchange['method']
-  /** Path and query as they go over the wire. */
-  readonly path: string
-  readonly headers?: Readonly<Record<string, string | number>> | undefined
-  readonly signal: AbortSignal
-}
-
-/** One request of the API without a body. @throws GatewayError for every answer but a 2xx, CommandError. */
-export async function requestJson(request: JsonRequest): Promise<JsonAnswer> {
-  const sent = open(request)
-  const answer = answerTo(sent, request)
-  sent.end()
-  return jsonAnswer(await answer, request)
-}
-
 /** The API of a gateway. Calls throw GatewayError where it refuses, CommandError where it does not answer. */
 export function clientOf(gateway: URL): ShoalClient {
   return new ShoalClient({ gateway, transport: nodeTransport })

@@ -10,9 +10,9 @@ import { realpath, stat } from 'node:fs/promises'
 
 import { CommandError } from './failures.ts'
 import {
+  clientOf,
   ConnectionError,
   GatewayError,
-  requestJson,
   upload,
   type JsonAnswer,
 } from './gateway-client.ts'
@@ -96,30 +96,30 @@ export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<
 
 /** The upload of this very file, a new one where the node has none. */
 async function begin(file: LargeFile, { gateway, query }: Target, io: Io): Promise<Upload> {
-  const parameters = new URLSearchParams(query)
-  parameters.set('tag', tagOf(file, query))
-  const { value } = await requestJson({
-    gateway,
-    method: 'POST',
-    path: `${UPLOADS}?${parameters.toString()}`,
-    headers: { 'upload-complete': '?0', 'upload-length': file.sizeBytes, 'content-length': 0 },
+  const name = query.get('name')
+  const { id, offset } = await clientOf(gateway).beginUpload({
+    ...(name !== null && { name }),
+    urn: query.has('urn'),
+    convergent: query.has('convergent'),
+    tag: tagOf(file, query),
+    length: file.sizeBytes,
     signal: io.signal,
   })
-  const { id, offset } = value
   if (typeof id !== 'string' || typeof offset !== 'number') {
     throw new CommandError('the gateway takes no uploads in parts')
   }
-  return { id: encodeURIComponent(id), offset }
+  return { id, offset }
 }
 
 /** The answer that was lost on its way; undefined: the upload is not whole. */
 async function ended(gateway: URL, id: string, io: Io): Promise<JsonAnswer | undefined> {
-  const request = { gateway, method: 'GET', path: `${UPLOADS}/${id}`, signal: io.signal } as const
-  const answer = await requestJson(request).catch((error: unknown) => {
+  try {
+    const { statusPath, ...value } = await clientOf(gateway).getUpload(id, { signal: io.signal })
+    return value.complete ? { value, statusPath } : undefined
+  } catch (error) {
     if (error instanceof GatewayError && error.status === 404) return undefined
     throw error
-  })
-  return answer?.value['complete'] === true ? answer : undefined
+  }
 }
 
 async function sendRest(
@@ -137,7 +137,7 @@ async function sendRest(
     gateway,
     onSent,
     method: 'PATCH',
-    path: `${UPLOADS}/${id}`,
+    path: `${UPLOADS}/${encodeURIComponent(id)}`,
     source: createReadStream(file.path, { start: offset, highWaterMark: READ_BYTES }),
     contentType: 'application/partial-upload',
     headers: { 'upload-offset': offset, 'upload-complete': '?1' },

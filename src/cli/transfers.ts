@@ -3,13 +3,12 @@
  * @module
  */
 import { basename, resolve } from 'node:path'
+import type { Answer } from '../client/index.ts'
 import type { Arguments, Command } from './command.ts'
-import { CommandError, EXIT_DONE, UsageError } from './failures.ts'
-import { GATEWAY_OPTION, gatewayOf, requestJson } from './gateway-client.ts'
+import { EXIT_DONE, UsageError } from './failures.ts'
+import { clientOf, GATEWAY_OPTION, gatewayOf } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
 import { formatBytes } from './values.ts'
-
-const PATH = '/api/v1/transfers'
 
 export const transfersCommand: Command = {
   name: 'transfers',
@@ -24,55 +23,51 @@ export const transfersCommand: Command = {
   run: transfers,
 }
 
-type Value = Readonly<Record<string, unknown>>
+type Transfer = Answer<'Transfer'>
 
 async function transfers(given: Arguments, io: Io): Promise<number> {
-  const gateway = gatewayOf(given)
+  const client = clientOf(gatewayOf(given))
+  const { signal } = io
   const action = given.operand(0) || 'list'
-  if (action === 'list') return list(gateway, io)
-  const request = requestOf(action, given)
-  const { value } = await requestJson({ gateway, ...request, signal: io.signal })
-  if (value['id'] !== undefined) writeLine(io.stdout, lineOf(value))
+  if (action === 'list') {
+    for (const transfer of await client.listTransfers({ signal })) {
+      writeLine(io.stdout, lineOf(transfer))
+    }
+    return EXIT_DONE
+  }
+  const id = idOf(given)
+  if (action === 'cancel') await client.removeTransfer(id, { signal })
+  else {
+    const change = changeOf(action, given)
+    writeLine(io.stdout, lineOf(await client.changeTransfer(id, { ...change, signal })))
+  }
   return EXIT_DONE
 }
 
-function requestOf(action: string, given: Arguments): { method: 'PATCH' | 'DELETE'; path: string } {
-  const [id, priority] = [given.operand(1), given.operand(2)]
+/** @throws UsageError */
+function idOf(given: Arguments): number {
+  const [action, id, priority] = [given.operand(0), given.operand(1), given.operand(2)]
+  if (!['pause', 'resume', 'cancel', 'priority'].includes(action)) {
+    throw new UsageError(`ACTION: list, pause, resume, cancel or priority, not "${action}"`)
+  }
   if (!/^\d{1,15}$/.test(id)) throw new UsageError(`ID: a number of "shoal transfers", not "${id}"`)
-  const path = `${PATH}/${id}`
   if (action !== 'priority' && priority !== '') throw new UsageError('N: goes with priority')
-  switch (action) {
-    case 'pause':
-      return { method: 'PATCH', path: `${path}?paused=1` }
-    case 'resume':
-      return { method: 'PATCH', path: `${path}?paused=0` }
-    case 'cancel':
-      return { method: 'DELETE', path }
-    case 'priority':
-      if (!/^\d$/.test(priority)) throw new UsageError(`N: 0 to 9, not "${priority}"`)
-      return { method: 'PATCH', path: `${path}?priority=${priority}` }
-    default:
-      throw new UsageError(`ACTION: list, pause, resume, cancel or priority, not "${action}"`)
-  }
+  return Number(id)
 }
 
-async function list(gateway: URL, io: Io): Promise<number> {
-  const { value } = await requestJson({ gateway, method: 'GET', path: PATH, signal: io.signal })
-  if (!Array.isArray(value['transfers'])) {
-    throw new CommandError('that is not the gateway of a shoal node')
-  }
-  for (const transfer of value['transfers'] as Value[]) writeLine(io.stdout, lineOf(transfer))
-  return EXIT_DONE
+/** @throws UsageError */
+function changeOf(action: string, given: Arguments): { paused: boolean } | { priority: number } {
+  if (action !== 'priority') return { paused: action === 'pause' }
+  const priority = given.operand(2)
+  if (!/^\d$/.test(priority)) throw new UsageError(`N: 0 to 9, not "${priority}"`)
+  return { priority: Number(priority) }
 }
 
 /** `7 running 5 3 MiB of 7 MiB /home/me/film.webm`. */
-function lineOf({ id, phase, priority, doneBytes, sizeBytes, path, fault }: Value): string {
-  const done = formatBytes(Number(doneBytes))
-  const size = typeof sizeBytes === 'number' ? ` of ${formatBytes(sizeBytes)}` : ''
-  const why = typeof fault === 'string' ? ` (${fault})` : ''
-  return oneLine(
-    `${Number(id)} ${String(phase)}${why} ${Number(priority)} ${done}${size} ${String(path)}`,
-  )
+function lineOf({ id, phase, priority, doneBytes, sizeBytes, path, fault }: Transfer): string {
+  const size = sizeBytes === undefined ? '' : ` of ${formatBytes(sizeBytes)}`
+  const why = fault === undefined ? '' : ` (${fault})`
+  return oneLine(`${id} ${phase}${why} ${priority} ${formatBytes(doneBytes)}${size} ${path}`)
 }
 
 /** Leaves a download to the node, and says under which number. */
@@ -82,17 +77,11 @@ export async function addTransfer(
     key,
     to,
   }: { readonly gateway: URL; readonly key: string; readonly to: string | undefined },
-  io: Io,
+  { signal, stdout }: Io,
 ): Promise<number> {
   const path = resolve(to ?? nameIn(key))
-  const query = new URLSearchParams({ uri: key.replace(/^\//, ''), path })
-  const { value } = await requestJson({
-    gateway,
-    method: 'POST',
-    path: `${PATH}?${query.toString()}`,
-    signal: io.signal,
-  })
-  writeLine(io.stdout, lineOf(value))
+  const uri = key.replace(/^\//, '')
+  writeLine(stdout, lineOf(await clientOf(gateway).addTransfer({ uri, path, signal })))
   return EXIT_DONE
 }
 

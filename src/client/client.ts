@@ -46,6 +46,33 @@ export interface PublishCall extends CallOptions {
   readonly type?: string
 }
 
+export interface UploadCall extends CallOptions {
+  /** File name: last part of the key, and where the type comes from. */
+  readonly name?: string
+  readonly type?: string
+  readonly convergent?: boolean
+  readonly urn?: boolean
+  /** Made up by the caller, who finds the upload by it again: 1 to 64 characters of A-Z a-z 0-9 - _. */
+  readonly tag?: string
+  /** Bytes in all, where that is known. */
+  readonly length?: number
+}
+
+export interface PartCall extends CallOptions {
+  /** Where the part begins. */
+  readonly offset: number
+  readonly isLast: boolean
+}
+
+export interface TransferCall extends CallOptions {
+  readonly uri: string
+  /** Absolute, on the machine of the node. */
+  readonly path: string
+  /** 0 to 9, the greater goes first; default 5. */
+  readonly priority?: number
+  readonly overwrite?: boolean
+}
+
 /** What a check of the store says: how far it is, then what it found. */
 export type CheckEvent =
   | ({ readonly type: 'progress' } & Answer<'CheckProgress'>)
@@ -57,6 +84,7 @@ interface Call extends CallOptions {
   readonly method?: TransportRequest['method']
   /** Path and query. */
   readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
   readonly body?: Body
 }
 
@@ -197,12 +225,118 @@ export class ShoalClient {
     return this.#json({ ...withSignal(signal), method: 'POST', path, body: text })
   }
 
+  /** Begins an insert in parts, or finds the one with this tag: it goes on at its `offset`. */
+  beginUpload({ signal, length, ...parameters }: UploadCall = {}): Promise<Answer<'Upload'>> {
+    const headers = {
+      'upload-complete': '?0',
+      ...(length !== undefined && { 'upload-length': String(length) }),
+    }
+    const path = at('/uploads', { ...parameters })
+    return this.#json({ ...withSignal(signal), method: 'POST', path, headers })
+  }
+
+  /** How far it is, with its key once it is whole. */
+  getUpload(id: string, options?: CallOptions): Promise<Answer<'Upload'> & Spreading> {
+    return this.#spreading({ ...options, method: 'GET', path: placeOf('uploads', id) })
+  }
+
+  /** Resolves when the part is taken, with the key when it was the last one and all is safe on the node. */
+  continueUpload(
+    id: string,
+    body: Body,
+    { offset, isLast, ...options }: PartCall,
+  ): Promise<(Answer<'Upload'> | Answer<'Inserted'>) & Spreading> {
+    const headers = {
+      'content-type': 'application/partial-upload',
+      'upload-offset': String(offset),
+      'upload-complete': isLast ? '?1' : '?0',
+    }
+    const path = placeOf('uploads', id)
+    return this.#spreading({ ...options, method: 'PATCH', path, headers, body })
+  }
+
+  async cancelUpload(id: string, options?: CallOptions): Promise<void> {
+    await this.#json({ ...options, method: 'DELETE', path: placeOf('uploads', id) })
+  }
+
+  async listTransfers(options?: CallOptions): Promise<Answer<'Transfers'>['transfers']> {
+    const path = `${API}/transfers`
+    const { transfers } = await this.#json<Answer<'Transfers'>>({ ...options, path })
+    return transfers
+  }
+
+  getTransfer(id: number, options?: CallOptions): Promise<Answer<'Transfer'>> {
+    return this.#json({ ...options, path: placeOf('transfers', id) })
+  }
+
+  /** Has the node fetch a key to a file, also after a restart. */
+  addTransfer({ signal, ...parameters }: TransferCall): Promise<Answer<'Transfer'>> {
+    const path = at('/transfers', { ...parameters })
+    return this.#json({ ...withSignal(signal), method: 'POST', path })
+  }
+
+  /** Pauses, resumes or moves a download in the queue. */
+  changeTransfer(
+    id: number,
+    {
+      signal,
+      paused,
+      priority,
+    }: CallOptions & { readonly paused?: boolean; readonly priority?: number },
+  ): Promise<Answer<'Transfer'>> {
+    const how = { paused: paused === undefined ? undefined : Number(paused), priority }
+    const path = at(`/transfers/${id}`, how)
+    return this.#json({ ...withSignal(signal), method: 'PATCH', path })
+  }
+
+  /** Forgets a download; a file that is not whole is removed. */
+  async removeTransfer(id: number, options?: CallOptions): Promise<void> {
+    await this.#json({ ...options, method: 'DELETE', path: placeOf('transfers', id) })
+  }
+
+  /** All downloads to disk now, and each that changes, until `signal` aborts or the loop is left. */
+  async *followTransfers(options?: CallOptions): AsyncGenerator<Answer<'Transfer'>, void> {
+    for await (const { name, value } of this.#events({
+      ...options,
+      path: `${API}/transfers/events`,
+    })) {
+      if (name === 'transfer') yield value as Answer<'Transfer'>
+    }
+  }
+
+  /** Keys that are tried in the background. */
+  async listWaits(options?: CallOptions): Promise<Answer<'Waits'>['waits']> {
+    const { waits } = await this.#json<Answer<'Waits'>>({ ...options, path: `${API}/waits` })
+    return waits
+  }
+
+  getWait(id: string, options?: CallOptions): Promise<Answer<'Wait'>> {
+    return this.#json({ ...options, path: placeOf('waits', id) })
+  }
+
+  /** Goes on although nobody looks, for a day. */
+  keepWait(id: string, options?: CallOptions): Promise<Answer<'Wait'>> {
+    return this.#json({ ...options, method: 'POST', path: `${placeOf('waits', id)}/keep` })
+  }
+
+  async cancelWait(id: string, options?: CallOptions): Promise<void> {
+    await this.#json({ ...options, method: 'DELETE', path: placeOf('waits', id) })
+  }
+
+  /** How a wait goes, to its end. */
+  async *followWait(id: string, options?: CallOptions): AsyncGenerator<Answer<'Wait'>, void> {
+    const call: Call = { ...options, path: `${placeOf('waits', id)}/events` }
+    for await (const { name, value } of this.#events(call)) {
+      if (name === 'wait') yield value as Answer<'Wait'>
+    }
+  }
+
   async #json<T>(call: Call): Promise<T> {
     return (await readJson(await this.#send(call))) as T
   }
 
   async #spreading<T>(call: Call): Promise<T & Spreading> {
-    const response = await this.#send({ ...call, method: 'POST' })
+    const response = await this.#send({ method: 'POST', ...call })
     const answer = (await readJson(response)) as T
     return { ...answer, statusPath: statusPathIn(response.header('link')) }
   }
@@ -211,16 +345,21 @@ export class ShoalClient {
     yield* readEvents(await this.#send(call))
   }
 
-  async #send({ method = 'GET', path, body, signal }: Call) {
+  async #send({ method = 'GET', path, body, signal, ...call }: Call) {
     if (!PATH.test(path)) throw notOurs() // a link that leads elsewhere: the token must not
     const gateway = this.#gateway
-    return await this.#transport({ gateway, method, path, headers: this.#headers, body, signal })
+    const headers = { ...this.#headers, ...call.headers }
+    return await this.#transport({ gateway, method, path, headers, body, signal })
   }
 }
 
 /** The path in a `Link` header with `rel="status"`. */
 export function statusPathIn(link: string | undefined): string | undefined {
   return /<(\/(?!\/)[^>]*)>\s*;\s*rel="?status"?/i.exec(link ?? '')?.[1]
+}
+
+function placeOf(what: 'uploads' | 'transfers' | 'waits', id: string | number): string {
+  return `${API}/${what}/${encodeURIComponent(id)}`
 }
 
 function keyPath(name: string): string {

@@ -9,8 +9,11 @@ export type {
   CheckEvent,
   ClientOptions,
   InsertCall,
+  PartCall,
   PublishCall,
   Spreading,
+  TransferCall,
+  UploadCall,
 } from './client.ts'
 export { ShoalClient } from './client.ts'
 export type { Body, Transport, TransportRequest, TransportResponse } from './transport.ts'

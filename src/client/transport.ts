@@ -8,7 +8,7 @@
 export type Body = string | Uint8Array | AsyncIterable<Uint8Array>
 
 export interface TransportRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly gateway: URL
   /** Path and query, from the gateway's root, as they go over the wire. */
   readonly path: string

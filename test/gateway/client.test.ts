@@ -1,7 +1,11 @@
 /** The typed client against a running gateway. @module */
 import assert from 'node:assert/strict'
-import { createServer, type RequestListener } from 'node:http'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer, get, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
@@ -91,6 +95,76 @@ test('bodies go up as text, as bytes and as they come', async (t) => {
   await client.createKey('me')
   const published = await client.publish(pieces('a'), { key: 'me', document: 'd', fixed: true })
   assert.match(published.uri, /^SSK@/)
+})
+
+test('an upload in parts goes on where it was, and ends with a key', async (t) => {
+  const { client, url } = await running(t)
+  for (const one of [client, clientOf(new URL(url))]) {
+    const { id, offset } = await one.beginUpload({ name: 'a.txt', length: 5, tag: 'mine' })
+    assert.equal(offset, 0)
+    await one.continueUpload(id, pieces('he'), { offset, isLast: false })
+    const again = await one.beginUpload({ name: 'a.txt', length: 5, tag: 'mine' })
+    assert.deepEqual([again.id, again.offset, again.complete], [id, 2, false])
+    await assert.rejects(
+      one.continueUpload(id, 'ello', { offset: 1, isLast: true }),
+      refusal(409, 'E_OFFSET'),
+    )
+    const ended = await one.continueUpload(id, 'llo', { offset: 2, isLast: true })
+    const { uri, statusPath } = await one.getUpload(id)
+    assert.ok('uri' in ended && statusPath !== undefined)
+    assert.deepEqual([uri, statusPath], [ended.uri, ended.statusPath])
+    await one.cancelUpload(id)
+    await assert.rejects(one.getUpload(id), refusal(404, 'E_ROUTE'))
+  }
+})
+
+test('downloads to disk are added, followed, changed and forgotten', async (t) => {
+  const { node, client } = await running(t)
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-client-'))
+  t.after(() => rm(folder, { recursive: true }))
+  node.nextFetch = 'hang'
+  const path = join(folder, 'a')
+  const { id } = await client.addTransfer({ uri: node.add('hello'), path, priority: 3 })
+  const paused = await client.changeTransfer(id, { paused: true, priority: 4 })
+  assert.deepEqual([paused.phase, paused.priority], ['paused', 4])
+  for await (const transfer of client.followTransfers()) {
+    if (transfer.phase === 'paused') void client.changeTransfer(id, { paused: false })
+    if (transfer.phase === 'done') break
+  }
+  assert.equal(await readFile(path, 'utf8'), 'hello')
+  assert.deepEqual(await client.listTransfers(), [await client.getTransfer(id)])
+  await client.removeTransfer(id)
+  assert.deepEqual(await client.listTransfers(), [])
+})
+
+test('a wait that a browser began is followed, kept and ended', async (t) => {
+  const { node, url, client } = await running(t)
+  node.nextFetch = 'hang'
+  const headers = {
+    Accept: 'text/html',
+    'Sec-Fetch-Mode': 'navigate',
+    'Sec-Fetch-Dest': 'document',
+  }
+  const page = await new Promise<string>((resolve, reject) => {
+    const { host } = new URL(url)
+    const film = `/${node.add('film', { name: 'film.webm' })}`
+    get(`http://${host}${film}`, { headers }, (response) => {
+      textOf(response).then(resolve, reject)
+    }).on('error', reject)
+  })
+  const id = /data-wait="([\w-]+)"/.exec(page)?.[1] ?? ''
+  assert.equal((await client.getWait(id)).state, 'trying')
+  assert.equal((await client.keepWait(id)).isKept, true)
+  assert.deepEqual(
+    (await client.listWaits()).map((wait) => wait.id),
+    [id],
+  )
+  const states: string[] = []
+  for await (const { state } of client.followWait(id)) {
+    states.push(state)
+    if (states.length === 1) await client.cancelWait(id)
+  }
+  assert.equal(states.at(-1), 'cancelled')
 })
 
 test('editions are watched until the loop is left, and the node is told', async (t) => {
