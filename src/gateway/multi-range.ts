@@ -79,8 +79,12 @@ export async function* multipartBody(
 ): AsyncGenerator<Uint8Array, void> {
   for (const [part, head] of heads.entries()) {
     const stream = await open(part)
-    yield head
-    yield* stream
+    try {
+      yield head
+      yield* stream
+    } finally {
+      await stream.cancel() // whoever stops at the head has not begun the stream
+    }
   }
   yield tail
 }
