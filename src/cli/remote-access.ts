@@ -1,16 +1,18 @@
 /**
- * How `shoal start` lets other machines in: a token, TLS, names, and a list of what is not served.
+ * How `shoal start` lets other machines in: a token, TLS, names, and what is not served or not taken.
  * @module
  */
 import { randomBytes } from 'node:crypto'
 import { open, readFile } from 'node:fs/promises'
 import { isLoopback } from '../gateway/client-table.ts'
 import type { GatewayOptions } from '../gateway/server.ts'
+import { MAX_STORE_BYTES } from '../options.ts'
 import type { Logger } from '../runtime.ts'
 import type { Arguments, OptionSpec } from './command.ts'
 import { CommandError, systemCode, UsageError } from './failures.ts'
 import { writeLine, type Io } from './io.ts'
 import { readSecretLine } from './secret-file.ts'
+import { parseSize } from './values.ts'
 
 const MAX_TOKEN_BYTES = 1024
 const TOKEN_BYTES = 32
@@ -34,9 +36,17 @@ export const REMOTE_OPTIONS: Readonly<Record<string, OptionSpec>> = {
     value: 'FILE',
     help: 'hashes of keys that are not served ("shoal deny-hash"), read again when it changes',
   },
+  'max-upload': {
+    type: 'string',
+    value: 'SIZE',
+    help: 'longest upload that the gateway takes, all its parts together (default: what the store takes)',
+  },
 }
 
-type RemoteAccess = Pick<GatewayOptions, 'token' | 'tls' | 'hostNames' | 'denyListFile'>
+type RemoteAccess = Pick<
+  GatewayOptions,
+  'token' | 'tls' | 'hostNames' | 'denyListFile' | 'maxUploadBytes'
+>
 
 /** What the options say. @throws UsageError, and CommandError for files that cannot be used. */
 export async function remoteAccess(
@@ -56,11 +66,15 @@ export async function remoteAccess(
     )
   }
   const denyListFile = given.text('deny-list')
+  const maxUpload = given.text('max-upload')
   return {
     hostNames: hostNamesOf(given.text('host-name')),
     ...(tokenFile !== undefined && { token: await tokenIn(tokenFile, log.io) }),
     ...(tls !== undefined && { tls }),
     ...(denyListFile !== undefined && { denyListFile }),
+    ...(maxUpload !== undefined && {
+      maxUploadBytes: parseSize('--max-upload', maxUpload, 1, MAX_STORE_BYTES),
+    }),
   }
 }
 

@@ -42,40 +42,41 @@ export class UploadPlaces {
   }
 
   /**
-   * Hands the body to `take` while it has a place. @throws ShoalError E_BUSY, E_TOO_LARGE, and what `take`
-   * throws.
+   * Hands the body to `take` while it has a place. `bytesBefore`: of the same upload, in earlier parts.
+   * @throws ShoalError E_BUSY, E_TOO_LARGE, and what `take` throws.
    */
   async receive<T>(
     request: Request,
     take: (body: AsyncIterable<Uint8Array>) => Promise<T>,
+    bytesBefore = 0,
   ): Promise<T> {
     if (this.#taken >= MAX_UPLOADS) {
       throw new ShoalError('E_BUSY', `${MAX_UPLOADS} uploads are running already.`)
     }
-    const { idleMs, maxBytes } = this.#limits
-    this.checkLength(Number(request.headers['content-length'] ?? 0))
+    const { idleMs } = this.#limits
+    this.checkLength(bytesBefore + Number(request.headers['content-length'] ?? 0))
     this.#taken++
     try {
       // the iterator must not take the socket with it: a full store still has to be told
       const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
-      return await take(unlessLonger(unlessStalled(body, idleMs), maxBytes))
+      return await take(this.#unlessLonger(unlessStalled(body, idleMs), bytesBefore))
     } catch (error) {
       throw explainFull(error, this.#node)
     } finally {
       this.#taken--
     }
   }
-}
 
-async function* unlessLonger(
-  content: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-): AsyncGenerator<Uint8Array> {
-  let bytes = 0
-  for await (const piece of content) {
-    bytes += piece.length
-    if (bytes > maxBytes) throw tooLarge(maxBytes)
-    yield piece
+  async *#unlessLonger(
+    content: AsyncIterable<Uint8Array>,
+    bytesBefore: number,
+  ): AsyncGenerator<Uint8Array> {
+    let bytes = bytesBefore
+    for await (const piece of content) {
+      bytes += piece.length
+      this.checkLength(bytes)
+      yield piece
+    }
   }
 }
 

@@ -124,6 +124,21 @@ test('what cannot be said of an upload is refused before it begins', async () =>
   assert.deepEqual([refused.status, refused.headers['allow']], [405, 'POST, OPTIONS'])
 })
 
+test('the parts of an upload together are no longer than the gateway takes, said or not', async () => {
+  const { begin, part, agent } = gateway({ maxUploadBytes: 1000 })
+  const path = (await begin().send(Buffer.alloc(900))).headers['location'] ?? ''
+  const said = await part(path, 900).send(Buffer.alloc(101))
+  assert.deepEqual([said.status, (said.body as { code: string }).code], [413, 'E_TOO_LARGE'])
+  assert.equal((await agent.head(path)).headers['upload-offset'], '900')
+  const unsaid = part(path, 900).set('Transfer-Encoding', 'chunked')
+  unsaid.write(Buffer.alloc(100).toString())
+  unsaid.write('x')
+  assert.equal((await unsaid).status, 413)
+  const { 'upload-offset': offset } = (await agent.head(path)).headers
+  const rest = await part(path, Number(offset), '?1').send(Buffer.alloc(1000 - Number(offset)))
+  assert.equal(rest.status, 201)
+})
+
 test('the same tag finds an upload again', async () => {
   const { begin } = gateway()
   const first = await begin('?tag=film').send('123')

@@ -69,6 +69,18 @@ test('an address of another machine needs a token, a certificate its key, a name
   assert.deepEqual([hostNames, lines], [['a.example', '192.0.2.5'], []])
 })
 
+test('--max-upload takes a size as the store does, and says what it may be', async () => {
+  const { maxUploadBytes } = await access('127.0.0.1', ['--max-upload', '500MB'])
+  assert.equal(maxUploadBytes, 500_000_000)
+  assert.equal('maxUploadBytes' in (await access('127.0.0.1', [])), false)
+  for (const size of ['0', 'much', '5XB', '65TiB']) {
+    await assert.rejects(access('127.0.0.1', ['--max-upload', size]), {
+      name: 'UsageError',
+      message: /^--max-upload: a size from 1 B to 64 TiB/,
+    })
+  }
+})
+
 test('the commands talk to a gateway with a token and TLS, given SHOAL_TOKEN', async (t) => {
   const token = 'correct-horse-battery-staple'
   const tls = { cert: CERTIFICATE, key: CERTIFICATE_KEY }

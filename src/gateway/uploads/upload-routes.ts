@@ -126,8 +126,10 @@ async function take(
 ): Promise<void> {
   const { id, ...how } = part
   try {
-    const state = await places.receive(request, (content) =>
-      node.uploads.append(id, { ...how, content, signal: hangUpSignal(response) }),
+    const state = await places.receive(
+      request,
+      (content) => node.uploads.append(id, { ...how, content, signal: hangUpSignal(response) }),
+      part.offset,
     )
     if (state.result === undefined) {
       sendState(response.status(request.method === 'POST' ? 201 : 200), state)
