@@ -119,13 +119,14 @@ export class UploadSession {
   #check({ offset, length }: UploadPart): void {
     if (this.#isCancelled) throw new ShoalError('E_ROUTE', 'There is no such upload.')
     if (this.result !== undefined) throw new ShoalError('E_REQUEST', 'The upload is complete.')
-    const known = this.#record.length
-    if (length !== undefined && known !== undefined && length !== known) {
-      throw new ShoalError('E_REQUEST', 'The upload was said to have another length before.')
-    }
     const { size } = this.#insert
-    if (offset === size) return
-    throw new ShoalError('E_OFFSET', `The upload goes on at ${size}, not at ${offset}.`)
+    // first: beside a wrong offset no length can be right
+    if (offset !== size) {
+      throw new ShoalError('E_OFFSET', `The upload goes on at ${size}, not at ${offset}.`)
+    }
+    const known = this.#record.length
+    if (length === undefined || known === undefined || length === known) return
+    throw new ShoalError('E_REQUEST', 'The upload was said to have another length before.')
   }
 
   async #take({ content, length, isLast }: UploadPart, signal: AbortSignal): Promise<void> {

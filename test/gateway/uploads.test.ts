@@ -76,6 +76,25 @@ test('a part that begins elsewhere is 409, and says where to go on', async () =>
   }
 })
 
+test('a part that begins elsewhere is 409 whatever lengths it says', async () => {
+  const { begin, part } = gateway({ maxUploadBytes: 1000 })
+  const begun = await begin().set('Upload-Length', '10').send('12345')
+  const path = begun.headers['location'] ?? ''
+  const parts = [
+    part(path, 3, '?1').send('45678'),
+    part(path, 7, '?1').set('Upload-Length', '10').send('67890'),
+    part(path, 3).set('Upload-Length', '11').send('x'),
+    part(path, 2000, '?1').send('x'),
+  ]
+  for (const sent of parts) {
+    const { status, headers, body } = await sent
+    assert.deepEqual([status, (body as { code: string }).code], [409, 'E_OFFSET'])
+    assert.deepEqual([headers['upload-offset'], headers['upload-complete']], ['5', '?0'])
+  }
+  assert.equal((await part(path, 5, '?1').send('1234')).status, 400, 'at the right place it counts')
+  assert.equal((await part(path, 5, '?1').send('67890')).status, 201)
+})
+
 test('DELETE ends an upload', async () => {
   const { agent, begin, part } = gateway()
   const path = (await begin().send('1')).headers['location'] ?? ''
@@ -118,8 +137,9 @@ test('what cannot be said of an upload is refused before it begins', async () =>
   }
   assert.equal((await begin().set('Upload-Length', '1001').send('x')).status, 413)
   assert.equal((await begin('', '?1').set('Upload-Length', '7').send('x')).status, 400)
-  const limit = (await agent.options('/api/v1/uploads')).headers['upload-limit']
-  assert.equal(limit, 'max-size=1000, max-age=86400')
+  const { headers } = await agent.options('/api/v1/uploads')
+  assert.equal(headers['upload-limit'], 'max-size=1000, max-age=86400')
+  assert.equal(headers['accept-patch'], PART)
   const refused = await agent.put('/api/v1/uploads')
   assert.deepEqual([refused.status, refused.headers['allow']], [405, 'POST, OPTIONS'])
 })
@@ -167,7 +187,8 @@ test('a sender that breaks off was told where its upload is, and what came is ke
     })
   })
   sent.write(randomBytes(200_000)) // equal blocks would be one
-  const path = (await told)['location'] ?? ''
+  const { location: path = '', 'upload-limit': limit } = await told
+  assert.equal(limit, 'max-age=86400')
   const id = path.split('/').at(-1) ?? ''
   // asked without `status`, which would end the part that comes in
   while (node.uploadBench.store.outbox.pendingBlocks < 6) {

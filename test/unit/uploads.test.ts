@@ -118,6 +118,7 @@ test('a part that begins elsewhere, is too long or comes too late is refused', a
     uploads.append(id, { offset, content: pieces(new Uint8Array(size)), isLast: true, length })
   const { id } = await uploads.create({ length: 20 })
   await assert.rejects(append(id, 5, 1), { code: 'E_OFFSET' })
+  await assert.rejects(append(id, 5, 20, 25), { code: 'E_OFFSET' })
   await assert.rejects(append(id, 0, 21), { code: 'E_REQUEST' })
   await assert.rejects(append(id, 0, 20, 30), { code: 'E_REQUEST' })
   await assert.rejects(append(id, 0, 19), { code: 'E_REQUEST' })

@@ -8,7 +8,8 @@ import type { Request, Response } from 'express'
 import { ShoalError } from '../../errors.ts'
 import type { UploadState } from '../../node.ts'
 
-const PART_TYPE = 'application/partial-upload'
+/** What the body of a part is. */
+export const PART_TYPE = 'application/partial-upload'
 
 /** `Upload-Complete`; undefined where it is absent. @throws ShoalError E_REQUEST */
 export function uploadComplete(request: Request): boolean | undefined {

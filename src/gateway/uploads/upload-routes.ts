@@ -17,6 +17,7 @@ import { badQuery, queryOf, textOf } from '../target.ts'
 import type { UploadPlaces } from '../upload.ts'
 import {
   checkPartType,
+  PART_TYPE,
   setUploadFields,
   totalBytes,
   uploadBytes,
@@ -47,6 +48,7 @@ export function createUploadRoutes(node: Node, places: UploadPlaces): Router {
     .route(PATH)
     .post(createRoute(node, places))
     .options((_request, response) => {
+      response.setHeader('Accept-Patch', PART_TYPE)
       response.status(204).end()
     })
     .all(refuse('POST, OPTIONS'))
@@ -105,11 +107,21 @@ function appendRoute(node: Node, places: UploadPlaces): RequestHandler<{ id: str
     if (offset === undefined || isLast === undefined) {
       throw new ShoalError('E_REQUEST', 'A part needs Upload-Offset and Upload-Complete.')
     }
+    const { id } = request.params
+    const state = node.uploads.status(id)
+    if (state === undefined) throw unknown()
+    checkOffset(response, state, offset)
     const length = totalBytes(request, offset, isLast)
     places.checkLength(length ?? offset)
-    const { id } = request.params
     await take(node, places, { request, response, part: { id, offset, isLast, length } })
   }
+}
+
+/** Before its lengths are: beside a wrong offset none can be right. @throws ShoalError E_OFFSET */
+function checkOffset(response: Response, state: UploadState, offset: number): void {
+  if (state.result !== undefined || state.offset === offset) return
+  setUploadFields(response, state)
+  throw new ShoalError('E_OFFSET', `The upload goes on at ${state.offset}, not at ${offset}.`)
 }
 
 function cancelRoute(node: Node): RequestHandler<{ id: string }> {
@@ -164,10 +176,10 @@ function sendState(response: Response, state: UploadState): void {
 /** 104 (Upload Resumption Supported), for those who can use it: Node sends no such answer by itself. */
 function announce(request: Request, response: Response): void {
   if (request.get('Upload-Complete') === undefined || request.httpVersion === '1.0') return
-  const location = String(response.getHeader('Location'))
-  response.socket?.write(
-    `HTTP/1.1 104 Upload Resumption Supported\r\nLocation: ${location}\r\n\r\n`,
+  const fields = ['Location', 'Upload-Limit'].map(
+    (name) => `${name}: ${String(response.getHeader(name))}\r\n`,
   )
+  response.socket?.write(`HTTP/1.1 104 Upload Resumption Supported\r\n${fields.join('')}\r\n`)
 }
 
 function tagOf(request: Request): string | undefined {
