@@ -9,7 +9,8 @@ import type { Request, RequestHandler } from 'express'
 import { ShoalError } from '../errors.ts'
 import { labelOfHost } from './safe/site-label.ts'
 
-const LOCAL_NAMES = ['localhost', '127.0.0.1', '[::1]']
+/** What this machine is called everywhere. */
+export const LOCAL_NAMES: readonly string[] = ['localhost', '127.0.0.1', '[::1]']
 const HOST = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/i
 
 /**
@@ -22,9 +23,9 @@ export function createHostCheck(
 ): RequestHandler {
   const names = new Set([...LOCAL_NAMES, ...hosts.map((host) => bracketed(host).toLowerCase())])
   return (request, _response, next) => {
-    const sent = request.headers.host
-    const name = HOST.exec(sent ?? '')?.[1]?.toLowerCase() ?? ''
-    const isOfSite = hasSites && labelOfHost(sent) !== undefined
+    const { host } = request.headers
+    const name = hostNameIn(host) ?? ''
+    const isOfSite = hasSites && labelOfHost(host) !== undefined
     if (!names.has(name) && !isOfSite) {
       throw new ShoalError(
         'E_ACCESS',
@@ -41,6 +42,11 @@ export const checkOrigin: RequestHandler = (request, _response, next) => {
     throw new ShoalError('E_ACCESS', 'The API answers only to programs and to its own pages.')
   }
   next()
+}
+
+/** The name in a `Host` header, without the port, in lower case; undefined where it is none. */
+export function hostNameIn(host: string | undefined): string | undefined {
+  return HOST.exec(host ?? '')?.[1]?.toLowerCase()
 }
 
 /** A host as it stands in a URL: IPv6 addresses in brackets. */
