@@ -8,9 +8,9 @@ import { Router } from 'express'
 
 import { ShoalError } from '../errors.ts'
 import type { Node, TransferChange } from '../node.ts'
-import { clientOf, isLoopbackClient } from './client-table.ts'
 import { EventStream } from './event-stream.ts'
 import type { Answer } from './openapi-schemas.ts'
+import { isOfOwnMachine } from './own-machine.ts'
 import { methodError } from './problem.ts'
 import { badQuery, flag, queryOf, textOf } from './target.ts'
 
@@ -43,8 +43,11 @@ export function createTransferRoutes(node: Node): Router {
 
 function addRoute(node: Node): RequestHandler {
   return async (request, response) => {
-    if (!isLoopbackClient(clientOf(request))) {
-      throw new ShoalError('E_ACCESS', 'Only its own machine may have this node write files.')
+    if (!isOfOwnMachine(request)) {
+      throw new ShoalError(
+        'E_ACCESS',
+        'Only its own machine may have this node write files: as localhost, and through no proxy.',
+      )
     }
     const query = queryOf(request)
     const priority = priorityOf(query)

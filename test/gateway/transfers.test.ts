@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
+import request from 'supertest'
+
+import { createApp } from '../../src/gateway/app.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { runCli } from '../helpers/cli-io.ts'
@@ -88,6 +91,41 @@ test('a page of another origin cannot make the node write files', async (t) => {
     assert.equal((await fetch(url, { method: 'POST', headers })).status, 403)
   }
   assert.deepEqual(node.transfers.list(), [])
+})
+
+const NOT_OF_THIS_MACHINE: readonly Readonly<Record<string, string>>[] = [
+  { Host: 'node.example.org' },
+  { Host: 'node.example.org:8888' },
+  { Host: 'localhost.example.org' },
+  { Forwarded: 'for=192.0.2.7' },
+  { 'X-Forwarded-For': '192.0.2.7' },
+  { 'X-Forwarded-Proto': 'https' },
+  { 'X-Forwarded-Host': 'localhost' },
+  { 'X-Real-IP': '192.0.2.7' },
+  { Via: '1.1 proxy' },
+]
+
+test('what a proxy passes on cannot make the node write files, though it comes from this machine', async (t) => {
+  const { folder, node, uri, untilDone } = await bench(t)
+  const token = 'correct-horse-battery-staple'
+  const hostNames = ['node.example.org', 'localhost.example.org']
+  const agent = request(createApp({ node, logger: silentLogger, token, hostNames }))
+  const add = (file: string, headers: Readonly<Record<string, string>>) => {
+    const query = { uri, path: join(folder, file) }
+    const sent = agent.post('/api/v1/transfers').query(query)
+    return sent.set('Authorization', `Bearer ${token}`).set(headers)
+  }
+  for (const headers of NOT_OF_THIS_MACHINE) {
+    const { status, body } = await add('x', headers)
+    const { code } = body as { code: string }
+    assert.deepEqual([status, code], [403, 'E_ACCESS'], JSON.stringify(headers))
+  }
+  assert.deepEqual(node.transfers.list(), [])
+  const own = ['localhost', 'LOCALHOST:8888', '127.0.0.1:9', '[::1]:8888', '[::1]']
+  for (const [at, Host] of own.entries()) {
+    assert.equal((await add(`own-${at}`, { Host })).status, 201, Host)
+    await untilDone(at + 1)
+  }
 })
 
 test('events tell of downloads as they change, and a reader that goes away costs nothing', async (t) => {
