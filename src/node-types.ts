@@ -248,12 +248,17 @@ export interface TransferChange {
 export interface NodeTransfers {
   list(): readonly Transfer[]
   get(id: number): Transfer | undefined
-  /** Throws E_URI, E_PATH, E_EXISTS, E_BUSY, E_STORE_IO. */
+  /** Throws E_URI, E_PATH, E_EXISTS, E_BUSY, E_DENIED, E_STORE_IO, E_STORE_FULL. */
   add(request: TransferRequest): Promise<Transfer>
   /** undefined: there is none. `paused: false` begins a failed one again. */
   change(id: number, change: TransferChange): Promise<Transfer | undefined>
   /** Forgets it; a file that is not whole is removed. False: there is none. */
   remove(id: number): Promise<boolean>
+  /**
+   * Stops those whose key is denied, which fail with E_DENIED, and lets none of them begin; `add` throws that
+   * too. Asks once more for all of them with each call.
+   */
+  deny(isDenied: (uri: ShoalUri) => boolean): Promise<void>
   /** Each change of one of them. Returns what ends it. */
   onchange(listener: (transfer: Transfer) => void): () => void
 }

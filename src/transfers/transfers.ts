@@ -7,6 +7,7 @@ import { isShoalError, ShoalError } from '../errors.ts'
 import type { Journal } from '../journal.ts'
 import { utf8, utf8Text } from '../keys/bytes.ts'
 import { parseUri } from '../keys/uri.ts'
+import type { ShoalUri } from '../keys/uri.ts'
 import type {
   Node,
   NodeTransfers,
@@ -35,6 +36,7 @@ const LONGEST_WAIT_MS = 600_000
 /** Changes of progress are told no more often, ms. */
 const TELL_MS = 500
 const RECORD = 'transfers'
+const DENIED = { phase: 'failed', fault: 'E_DENIED' } as const
 const FAULTS = { 'not-found': 'E_NOT_FOUND', 'no-peers': 'E_NO_PEERS', 'timed-out': 'E_TIMEOUT' }
 /** What may be over by itself. */
 const PASSING: ReadonlySet<string> = new Set([
@@ -81,6 +83,7 @@ export class Transfers implements NodeTransfers {
   readonly #options: TransfersOptions
   readonly #entries = new Map<number, Entry>()
   readonly #listeners = new Set<(transfer: Transfer) => void>()
+  #isDenied: (uri: ShoalUri) => boolean = () => false
   #lastSave: Promise<void> = Promise.resolve()
   #nextId = 1
   #isClosed = false
@@ -104,7 +107,9 @@ export class Transfers implements NodeTransfers {
   async add(request: TransferRequest): Promise<Transfer> {
     const { uri, priority = DEFAULT_PRIORITY, overwrite = false } = request
     checkPriority(priority)
-    parseUri(uri)
+    if (this.#isDenied(parseUri(uri))) {
+      throw new ShoalError('E_DENIED', 'The operator of this node does not let it fetch this key.')
+    }
     const forbidden = this.#options.dataDir
     const path = await checkedPath(request.path, { overwrite, forbidden })
     const isTaken = [...this.#entries.values()].some(
@@ -157,6 +162,18 @@ export class Transfers implements NodeTransfers {
     return true
   }
 
+  async deny(isDenied: (uri: ShoalUri) => boolean): Promise<void> {
+    this.#isDenied = isDenied
+    const denied = [...this.#entries.values()].filter(
+      ({ now }) => now.phase !== 'done' && isDenied(parseUri(now.uri)),
+    )
+    if (denied.length === 0) return
+    for (const entry of denied) this.#set(entry, DENIED)
+    await Promise.all(denied.map(halt))
+    await this.#save()
+    this.#startNext()
+  }
+
   onchange(listener: (transfer: Transfer) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -179,10 +196,17 @@ export class Transfers implements NodeTransfers {
   #startNext(): void {
     if (this.#isClosed) return
     const all = [...this.#entries.values()]
-    const running = all.filter(({ now }) => now.phase === 'running').length
+    let running = all.filter(({ now }) => now.phase === 'running').length
     const queued = all.filter(({ now }) => now.phase === 'queued')
     queued.sort((a, b) => b.now.priority - a.now.priority || a.now.id - b.now.id)
-    for (const entry of queued.slice(0, Math.max(0, MAX_RUNNING - running))) this.#start(entry)
+    for (const entry of queued) {
+      if (running >= MAX_RUNNING) return
+      if (this.#isDenied(parseUri(entry.now.uri))) this.#set(entry, DENIED)
+      else {
+        this.#start(entry)
+        running++
+      }
+    }
   }
 
   #start(entry: Entry): void {
@@ -229,8 +253,8 @@ export class Transfers implements NodeTransfers {
       fetch,
     )
     if (missing === undefined)
-      this.#set(entry, { phase: 'done', doneBytes: entry.now.sizeBytes ?? 0 })
-    else this.#wait(entry, FAULTS[missing])
+      this.#set(entry, { phase: 'done', doneBytes: entry.now.sizeBytes ?? 0, fault: undefined })
+    else if (!signal.aborted) this.#wait(entry, FAULTS[missing])
   }
 
   #failed(entry: Entry, signal: AbortSignal, error: unknown): void {

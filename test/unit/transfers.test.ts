@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test'
 
 import { ShoalError } from '../../src/errors.ts'
 import { createMemoryJournal } from '../../src/journal.ts'
+import { formatUri } from '../../src/keys/uri.ts'
 import type { Node, Transfer, TransferRequest } from '../../src/node-types.ts'
 import { readTransfers, Transfers } from '../../src/transfers/transfers.ts'
 import { createSimulatedClock } from '../helpers/clock.ts'
@@ -289,6 +290,50 @@ test('a file that appears at the path meanwhile is not written over', async (t) 
   await transfers.change(1, { paused: false })
   assert.equal((await untilFailed(transfers)).fault, 'E_EXISTS')
   assert.equal(await readFile(path, 'utf8'), 'new')
+})
+
+test('a key that is denied stops what runs, waits or is paused, and what is queued does not begin', async (t) => {
+  const given = await bench(t)
+  const { transfers, uri, folder, node, journal } = given
+  const other = node.add('other', { name: 'b' })
+  node.nextFetch = { type: 'no-peers' }
+  await transfers.add({ uri, path: join(folder, 'waiting') })
+  await untilPhase(transfers, 'waiting')
+  stall(given, 100_000)
+  for (const name of ['running', 'paused', 'too', 'queued']) {
+    await transfers.add({ uri, path: join(folder, name) })
+    if (name === 'paused') await transfers.change(3, { paused: true })
+  }
+  await transfers.add({ uri: other, path: join(folder, 'other'), priority: 0 })
+  const phases = () => transfers.list().map(({ phase }) => phase)
+  assert.deepEqual(phases(), ['waiting', 'running', 'paused', 'running', 'queued', 'queued'])
+  unstall(given)
+  const before = node.calls.fetch.length
+  await transfers.deny((key) => formatUri(key) === uri)
+  await untilPhase(transfers, 'done', 6)
+  assert.deepEqual(phases(), ['failed', 'failed', 'failed', 'failed', 'failed', 'done'])
+  assert.ok(transfers.list().every(({ fault, id }) => id === 6 || fault === 'E_DENIED'))
+  assert.equal((await transfers.change(5, { paused: false }))?.fault, 'E_DENIED')
+  await assert.rejects(transfers.add({ uri, path: join(folder, 'x') }), { code: 'E_DENIED' })
+  assert.equal(node.calls.fetch.length, before + 1, 'nothing more is asked for it')
+  assert.equal((await readTransfers(journal))[0]?.fault, 'E_DENIED', 'after a restart too')
+  await transfers.deny(() => false)
+  await transfers.change(5, { paused: false })
+  await untilPhase(transfers, 'done', 5)
+})
+
+test('a download that is paused while nobody has it stays paused', async (t) => {
+  const { transfers, uri, path, gate, clock } = await bench(t)
+  gate.fetch = (_uri, { signal } = {}) =>
+    new Promise((resolve) => {
+      signal?.addEventListener('abort', () => {
+        resolve({ type: 'not-found' })
+      })
+    })
+  await transfers.add({ uri, path })
+  assert.equal((await transfers.change(1, { paused: true }))?.phase, 'paused')
+  await clock.runFor(60_000)
+  assert.equal(transfers.get(1)?.phase, 'paused')
 })
 
 test('folders are refused when it is known that they are some', async (t) => {
