@@ -50,15 +50,22 @@ export interface DenyList {
 
 /**
  * Reads the list, and again every 2 s if the file has changed; what cannot be read then is told to `logger`,
- * and the list of before holds. @throws ShoalError E_OPTION where it cannot be read now.
+ * and the list of before holds. `onread` is told each time it was read, the first included. @throws ShoalError
+ * E_OPTION where it cannot be read now.
  */
-export async function openDenyList(file: string, logger: Logger): Promise<DenyList> {
+export async function openDenyList(
+  file: string,
+  logger: Logger,
+  onread: (has: DenyList['has']) => void = () => {},
+): Promise<DenyList> {
   let { version, hashes } = await readList(file)
+  const has = (uri: ShoalUri): boolean => hashes.has(denyHash(uri))
   const refresh = async (): Promise<void> => {
     try {
       if ((await versionOf(file)) === version) return
       ;({ version, hashes } = await readList(file))
       logger.info(`deny-list: read again, ${hashes.size} keys`)
+      onread(has)
     } catch (error) {
       const words = isShoalError(error) ? error.message : 'the file cannot be read'
       version = await versionOf(file).catch(() => 'none') // told once, not every 2 s
@@ -70,8 +77,9 @@ export async function openDenyList(file: string, logger: Logger): Promise<DenyLi
     looking = looking.then(refresh)
   }, LOOK_MS)
   timer.unref()
+  onread(has)
   return {
-    has: (uri) => hashes.has(denyHash(uri)),
+    has,
     refresh,
     close: () => {
       clearInterval(timer)

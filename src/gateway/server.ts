@@ -14,7 +14,7 @@ import type { Clock, Logger } from '../runtime.ts'
 import { bracketed } from './access.ts'
 import { createApp } from './app.ts'
 import { isLoopback } from './client-table.ts'
-import { openDenyList } from './deny-list.ts'
+import { openDenyList, type DenyList } from './deny-list.ts'
 import type { ScriptPermissions } from './safe/script-permission.ts'
 import { MIN_TOKEN_LENGTH } from './token.ts'
 import { Waits } from './wait/waits.ts'
@@ -93,7 +93,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { node, logger, token } = rest
   const isRemote = !isLoopback(host)
   checkToken(token, isRemote)
-  const denyList = denyListFile === undefined ? undefined : await openDenyList(denyListFile, logger)
+  const denyList = denyListFile === undefined ? undefined : await denyListOf(denyListFile, rest)
   const waits = new Waits({ node, ...(clock !== undefined && { clock }) })
   const app = createApp({
     ...rest,
@@ -121,6 +121,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       return (closed ??= closeServer(server, waits))
     },
   }
+}
+
+/** The list, which the downloads to disk that are under way heed, too. */
+function denyListOf(
+  file: string,
+  { node, logger }: Pick<GatewayOptions, 'node' | 'logger'>,
+): Promise<DenyList> {
+  return openDenyList(file, logger, (has) => {
+    node.transfers.deny(has).catch(() => {
+      logger.warn('deny-list: what it stops could not be written to the journal')
+    })
+  })
 }
 
 function checkToken(token: string | undefined, isRemote: boolean): void {

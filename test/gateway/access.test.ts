@@ -276,7 +276,8 @@ test('a deny-list is read again when it changes, and a damaged one leaves the on
   const lines: string[] = []
   const tell = (message: string): void => void lines.push(message)
   await writeFile(file, '# nothing yet\n\n')
-  const list = await openDenyList(file, { info: tell, warn: tell })
+  const told: boolean[] = []
+  const list = await openDenyList(file, { info: tell, warn: tell }, (has) => told.push(has(uri)))
   t.after(() => list.close())
   await list.refresh()
   assert.deepEqual([list.has(uri), lines], [false, []])
@@ -289,10 +290,31 @@ test('a deny-list is read again when it changes, and a damaged one leaves the on
   await rm(file)
   await list.refresh()
   assert.equal(list.has(uri), true)
+  assert.deepEqual(told, [false, true], 'once for each list that could be read')
   assert.equal(lines.length, 3)
   assert.match(lines[2] ?? '', /the list of before holds: the file cannot be read/)
   assert.match(lines[1] ?? '', /the list of before holds: .*line 2/)
   assert.ok(!lines.join('\n').includes('nonsense') && !lines.join('\n').includes(line))
+})
+
+test('a deny-list stops downloads to disk that are under way, and those of other keys go on', async (t) => {
+  const folder = await folderFor(t)
+  const node = createFakeNode()
+  const uri = node.add('x', { name: 'a' })
+  for (const name of ['a', 'b']) {
+    node.nextFetch = 'hang'
+    const key = name === 'a' ? uri : node.add('y')
+    await node.transfers.add({ uri: key, path: join(folder, name) })
+  }
+  const denyListFile = join(folder, 'denied')
+  await writeFile(denyListFile, `${denyHash(parseUri(uri))}\n`)
+  const gateway = await startGateway({ node, logger: silentLogger, port: 0, denyListFile })
+  t.after(() => gateway.close())
+  const states = node.transfers.list().map(({ phase, fault }) => [phase, fault])
+  assert.deepEqual(states, [
+    ['failed', 'E_DENIED'],
+    ['running', undefined],
+  ])
 })
 
 test('a gateway with a deny-list that cannot be read does not start', async (t) => {
