@@ -162,7 +162,7 @@ export interface InsertResult {
   readonly insertId: number
 }
 
-export type UploadRequest = Omit<InsertOptions, 'signal' | 'word'> & {
+export type UploadRequest = Omit<InsertOptions, 'signal'> & {
   /** Bytes that will come in all, where that is known. */
   readonly length?: number
   /** An upload with the same one is not made again but goes on. */
@@ -195,13 +195,15 @@ export interface UploadState {
  * for an hour gives way to a new one, and ends after a day. Of a part that breaks off what has come stays.
  */
 export interface NodeUploads {
-  /** Throws E_QUERY, E_BUSY, E_STORE_IO. */
+  /** Throws E_QUERY, E_BUSY, E_STORE_IO; for a word E_NAME, E_NO_PEERS. */
   create(request: UploadRequest): Promise<UploadState>
   /** undefined: there is none. A part that is coming in ends. */
   status(id: string): UploadState | undefined
   /**
    * Resolves when the part is taken, and with the last one when all is safe in the outbox. A part before it that
-   * still comes in ends. Throws E_ROUTE, E_OFFSET, E_REQUEST, E_STORE_FULL, E_STORE_IO, and what `content` throws.
+   * still comes in ends. Throws E_ROUTE, E_OFFSET, E_REQUEST, E_STORE_FULL, E_STORE_IO, and what `content` throws;
+   * the last part for a word E_COLLISION, which ends the upload, and E_NO_PEERS, E_TIMEOUT: then the last part may
+   * come again, empty.
    */
   append(id: string, part: UploadPart): Promise<UploadState>
   /** False: there is none. */

@@ -198,7 +198,8 @@ class RunningNode implements Node {
       isHeld: (address) => this.#publications.isHeld(address),
     })
     const { signal } = this.#closing
-    const sink = { ...this.#insertParts(), signal, peers: () => this.#driver.peers }
+    const peers = (): number => this.#driver.peers
+    const sink = { ...this.#insertParts(), signal, peers, words: this.#publications }
     this.uploads = new Uploads({ journal, sink }, parts.uploads)
     const fetch: Node['fetch'] = (uri, options) => this.fetch(uri, options)
     const { dataDir } = resolved

@@ -96,9 +96,10 @@ export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<
 
 /** The upload of this very file, a new one where the node has none. */
 async function begin(file: LargeFile, { gateway, query }: Target, io: Io): Promise<Upload> {
-  const name = query.get('name')
+  const [name, word] = [query.get('name'), query.get('word')]
   const { id, offset } = await clientOf(gateway).beginUpload({
     ...(name !== null && { name }),
+    ...(word !== null && { word }),
     urn: query.has('urn'),
     convergent: query.has('convergent'),
     tag: tagOf(file, query),

@@ -68,7 +68,7 @@ async function send(
   { gateway, path, rules }: { gateway: URL; path: string; rules: SourceRules },
   io: Io,
 ): Promise<Sent> {
-  const large = given.text('word') === undefined ? await largeFileAt(path) : undefined
+  const large = await largeFileAt(path)
   if (large !== undefined) {
     const query = queryOf(given, path, false)
     return { inserted: await sendInParts(large, { gateway, query }, io), isFolder: false }

@@ -52,6 +52,8 @@ export interface UploadCall extends CallOptions {
   readonly type?: string
   readonly convergent?: boolean
   readonly urn?: boolean
+  /** Inserts under KSK@word. */
+  readonly word?: string
   /** Made up by the caller, who finds the upload by it again: 1 to 64 characters of A-Z a-z 0-9 - _. */
   readonly tag?: string
   /** Bytes in all, where that is known. */

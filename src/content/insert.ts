@@ -69,7 +69,7 @@ export async function insertContent(
     const { size, uri } = isBare
       ? await insertBare(bytes, sink, secret)
       : await insertWithManifest(bytes, { sink, secret, contentType: frozenTypeOf(request) })
-    return insertedOf(request, { uri, size, insertId: sink.insertId })
+    return insertedOf(request, { uri: textOf(uri, request), size, insertId: sink.insertId })
   })
 }
 
@@ -82,15 +82,15 @@ export function frozenTypeOf(request: InsertRequest): string | undefined {
 /** What is told of an insert that is whole. */
 export function insertedOf(
   request: InsertRequest,
-  { uri, size, insertId }: { uri: ContentUri; size: number; insertId: number },
+  { uri, size, insertId }: { uri: string; size: number; insertId: number },
 ): Inserted {
-  const { name, isBare } = request
-  return {
-    uri: isBare ? formatUrn(uri) : formatUri({ ...uri, name }),
-    size,
-    type: frozenTypeOf(request) ?? typeOfName(name) ?? 'application/octet-stream',
-    insertId,
-  }
+  const type = frozenTypeOf(request) ?? typeOfName(request.name) ?? 'application/octet-stream'
+  return { uri, size, type, insertId }
+}
+
+/** The URI of content as it is told: with its name, or as a URN. */
+export function textOf(uri: ContentUri, { name, isBare }: InsertRequest): string {
+  return isBare ? formatUrn(uri) : formatUri({ ...uri, name })
 }
 
 /** @throws ShoalError E_QUERY */

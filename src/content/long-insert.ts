@@ -7,8 +7,17 @@
 import type { Outbox } from '../datastore/store.ts'
 import { BlockSink } from './block-sink.ts'
 import type { SinkContext } from './block-sink.ts'
+import type { ClientInsert } from './client-insert.ts'
+import { MAX_INLINE_MANIFEST_BYTES } from './document.ts'
 import { FileEncoder } from './file-encoder.ts'
-import { convergenceSecretFor, frozenTypeOf, insertedOf, NO_INLINE_BYTES, uriOf } from './insert.ts'
+import {
+  convergenceSecretFor,
+  frozenTypeOf,
+  insertedOf,
+  NO_INLINE_BYTES,
+  textOf,
+  uriOf,
+} from './insert.ts'
 import type { Inserted, InsertRequest } from './insert.ts'
 import { encodeManifest, maxInlineBytes } from './manifest.ts'
 
@@ -28,16 +37,34 @@ export interface LongInsertState {
   readonly segments: readonly Segment[]
 }
 
+/** `name` is that of a word's content, too, where it has none of its own: it gives the type. */
+export interface LongInsertRequest extends InsertRequest {
+  /** KSK word that it goes under; undefined: none. */
+  readonly word?: string | undefined
+}
+
+/** How content gets under a word, as `Publications` does it. */
+export interface WordInserts {
+  beginWord(word: string, isConvergent: boolean): Promise<Uint8Array>
+  publishWord(word: string, manifest: Uint8Array, insert: ClientInsert): Promise<string>
+}
+
+export type LongInsertContext = SinkContext & { readonly words: WordInserts }
+
 export class LongInsert {
-  readonly #request: InsertRequest
-  readonly #context: SinkContext
+  readonly #request: LongInsertRequest
+  readonly #context: LongInsertContext
   readonly #secret: Uint8Array
   readonly #file: FileEncoder
   readonly #segments: Segment[]
   #sink: BlockSink | undefined
 
-  /** `state`: of an insert of the same request; undefined: a new one. */
-  constructor(request: InsertRequest, context: SinkContext, state: LongInsertState | undefined) {
+  /** `state`: of an insert of the same request; undefined: a new one, under no word. */
+  constructor(
+    request: LongInsertRequest,
+    context: LongInsertContext,
+    state: LongInsertState | undefined,
+  ) {
     this.#request = request
     this.#context = context
     this.#secret = state?.secret ?? convergenceSecretFor(request.isConvergent || request.isBare)
@@ -71,20 +98,15 @@ export class LongInsert {
     return { size: this.size, secret: this.#secret, snapshot, segments: [...this.#segments] }
   }
 
-  /** Resolves when all is safe in the outbox; call it once. @throws as `push`. */
+  /**
+   * Resolves when all is safe in the outbox, and under its word; call it once. @throws as `push`, and what
+   * `publishWord` throws.
+   */
   async finish(): Promise<Inserted> {
-    const { isBare } = this.#request
     const sink = this.#sink ?? (await this.#open())
-    const contentType = frozenTypeOf(this.#request)
     const { size } = this
-    let root
-    if (isBare) root = await this.#file.finishTree(sink)
-    else {
-      const manifest = encodeManifest({ size, contentType, body: await this.#file.finish(sink) })
-      root = await sink.addTree(manifest, this.#secret)
-    }
+    const uri = await this.#finishInto(sink)
     await this.#commit()
-    const uri = uriOf(root, isBare ? 'bare' : 'manifest')
     return insertedOf(this.#request, { uri, size, insertId: sink.insertId })
   }
 
@@ -93,6 +115,22 @@ export class LongInsert {
     const sink = this.#sink
     this.#sink = undefined
     if (sink !== undefined) await this.#context.outbox.discard(sink.insertId)
+  }
+
+  async #finishInto(sink: BlockSink): Promise<string> {
+    const { isBare, word } = this.#request
+    if (isBare) return textOf(uriOf(await this.#file.finishTree(sink), 'bare'), this.#request)
+    const contentType = frozenTypeOf(this.#request)
+    const { size } = this
+    const manifest = encodeManifest({ size, contentType, body: await this.#file.finish(sink) })
+    if (word === undefined) {
+      return textOf(uriOf(await sink.addTree(manifest, this.#secret), 'manifest'), this.#request)
+    }
+    const { signal, words } = this.#context
+    const sending = (): void => {
+      signal.throwIfAborted()
+    }
+    return words.publishWord(word, manifest, { sink, signal, sending })
   }
 
   async #open(): Promise<BlockSink> {
@@ -136,6 +174,9 @@ export function spreadOf(
   return sum
 }
 
-function inlineBytesOf(request: InsertRequest): number {
-  return request.isBare ? NO_INLINE_BYTES : maxInlineBytes(frozenTypeOf(request))
+function inlineBytesOf(request: LongInsertRequest): number {
+  if (request.isBare) return NO_INLINE_BYTES
+  // under a word the manifest lies in a signed block
+  const manifestBytes = request.word === undefined ? undefined : MAX_INLINE_MANIFEST_BYTES
+  return maxInlineBytes(frozenTypeOf(request), manifestBytes)
 }

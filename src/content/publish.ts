@@ -15,6 +15,7 @@ import { linkAbort } from '../signals.ts'
 import { announceName } from './announce.ts'
 import type { BlockResult, BlockSource } from './blocks.ts'
 import { withClient } from './client-insert.ts'
+import type { ClientInsert } from './client-insert.ts'
 import { checkAnswerable, publishFixed } from './fixed.ts'
 import { checkContentType, convergenceSecretFor } from './insert.ts'
 import type { InsertContext } from './insert.ts'
@@ -103,22 +104,40 @@ export class Publications {
       : await this.#publishNext(source, place, options.signal)
   }
 
-  /** Content under a KSK's word. @throws ShoalError E_NAME, E_COLLISION, E_NO_PEERS, E_TIMEOUT besides what an insert throws. */
+  /** Content under a KSK's word. @throws ShoalError as `beginWord` and `publishWord`, besides what an insert throws. */
   async insertWord(source: PublishSource, options: WordOptions): Promise<WordResult> {
     if (source.type === 'file') checkContentType(source.contentType)
-    const word = checkedDocument(options.word)
-    const { publisher, key } = await this.#parts.keywords.of(word)
     const { isConvergent } = options
-    const secret = isConvergent ? convergenceSecretFor(true) : publisher.convergenceSecret
+    const word = checkedDocument(options.word)
+    const secret = await this.beginWord(word, isConvergent)
     const how = { secret, name: word, isTyped: !isConvergent }
-    const uri = formatUri({ type: 'ksk', word, path: [] })
-    await checkAnswerable(key, 'ksk', this.#parts)
     return withClient(options.signal, this.#insertContext(undefined), async (insert) => {
       const { manifest, ...written } = await writeManifest(source, { ...how, ...insert })
-      const body = { type: 'manifest', manifest } as const
-      await publishFixed({ publisher, key, kind: 'ksk', body, ...insert }, this.#parts)
+      const uri = await this.publishWord(word, manifest, insert)
       return { ...written, uri, insertId: insert.sink.insertId }
     })
+  }
+
+  /**
+   * The convergence secret for what goes under a word, before any of it is taken. @throws ShoalError E_NAME, E_BUSY,
+   * and E_NO_PEERS where nobody can say whether the word is free.
+   */
+  async beginWord(word: string, isConvergent: boolean): Promise<Uint8Array> {
+    const { publisher, key } = await this.#parts.keywords.of(checkedDocument(word))
+    await checkAnswerable(key, 'ksk', this.#parts)
+    return isConvergent ? convergenceSecretFor(true) : publisher.convergenceSecret
+  }
+
+  /**
+   * Puts a manifest, what it leads to being in the sink, under a word; resolves with the URI. @throws ShoalError
+   * E_COLLISION, E_NO_PEERS, E_TIMEOUT.
+   */
+  async publishWord(word: string, manifest: Uint8Array, insert: ClientInsert): Promise<string> {
+    const checked = checkedDocument(word)
+    const { publisher, key } = await this.#parts.keywords.of(checked)
+    const body = { type: 'manifest', manifest } as const
+    await publishFixed({ publisher, key, kind: 'ksk', body, ...insert }, this.#parts)
+    return formatUri({ type: 'ksk', word: checked, path: [] })
   }
 
   /** As `Node.announce`. */

@@ -39,15 +39,14 @@ async function insertFile(
 ): Promise<void> {
   const insert = async (content: AsyncIterable<Uint8Array>, given: URLSearchParams) => {
     const options = fileOptions(given)
-    const signal = hangUpSignal(response)
-    return { ...(await node.insert(content, { ...options, signal })), word: options.word }
+    return node.insert(content, { ...options, signal: hangUpSignal(response) })
   }
-  const { uri, size, type, insertId, word } = await places.receive(request, (body) =>
+  const { uri, size, type, insertId } = await places.receive(request, (body) =>
     isForm(request)
       ? withForm(request, body, { query, use: (form) => insert(form.content, form.query) })
       : insert(body, query),
   )
-  sendCreated(response, { uri, insertId }, { uri, size, type, ...warningFor(word) })
+  sendCreated(response, { uri, insertId }, { uri, size, type })
 }
 
 async function insertFolder(
@@ -59,7 +58,7 @@ async function insertFolder(
   const { uri, size, files, insertId } = await places.receive(request, (body) =>
     node.insertFolder(tarItems(body), { ...options, signal: hangUpSignal(response) }),
   )
-  sendCreated(response, { uri, insertId }, { uri, size, files, ...warningFor(options.word) })
+  sendCreated(response, { uri, insertId }, { uri, size, files })
 }
 
 /** 201, and where to find what was made and how far it has spread. */
@@ -71,7 +70,7 @@ export function sendCreated(
   response.status(201)
   response.setHeader('Location', `/${uri}`)
   response.setHeader('Link', statusLink(insertId))
-  response.json(answer)
+  response.json({ ...answer, ...(uri.startsWith('KSK@') && { warning: WORD_WARNING }) })
 }
 
 /** `Link` header to the spread of an insert. */
@@ -118,8 +117,4 @@ function commonOptions(query: URLSearchParams) {
     ...(name !== undefined && { name }),
     ...(word !== undefined && { word }),
   }
-}
-
-function warningFor(word: string | undefined): { readonly warning?: string } {
-  return word === undefined ? {} : { warning: WORD_WARNING }
 }

@@ -36,6 +36,7 @@ export const MOVING_PATHS: Readonly<Record<string, PathSketch>> = {
         query('type', 'Media type, in place of the one that the name gives.'),
         flagOf('convergent', 'The same bytes give the same key: others can confirm a known file.'),
         flagOf('urn', 'Bare content under a standard urn:eris:.'),
+        query('word', 'Inserts under KSK@word, which anyone may write to.'),
         query('tag', 'Made up by the client, who finds the upload by it after a restart.', {
           type: 'string',
           pattern: '^[A-Za-z0-9_-]{1,64}$',

@@ -2,8 +2,8 @@
  * What the journal keeps of an upload (spec §11.12): a head in JSON, and the state of its encoder.
  * @module
  */
-import type { LongInsertState, Segment } from '../content/long-insert.ts'
-import type { Inserted, InsertRequest } from '../content/insert.ts'
+import type { LongInsertRequest, LongInsertState, Segment } from '../content/long-insert.ts'
+import type { Inserted } from '../content/insert.ts'
 import {
   base64url,
   concat,
@@ -20,8 +20,8 @@ export interface UploadRecord {
   readonly tag: string | undefined
   /** Bytes that it is to have; undefined: not told yet. */
   readonly length: number | undefined
-  readonly request: InsertRequest
-  /** undefined: nothing of it is kept yet. */
+  readonly request: LongInsertRequest
+  /** undefined: nothing of it is kept yet. Never so under a word, whose secret is none by chance. */
   readonly state: LongInsertState | undefined
   /** Once it is whole. */
   readonly result: Inserted | undefined

@@ -5,7 +5,7 @@
  */
 import { ShoalError } from '../errors.ts'
 import { abandon, LongInsert } from '../content/long-insert.ts'
-import type { SinkContext } from '../content/block-sink.ts'
+import type { LongInsertContext } from '../content/long-insert.ts'
 import { untilAborted } from '../content/block-sink.ts'
 import type { Inserted } from '../content/insert.ts'
 import { linkAbort } from '../signals.ts'
@@ -15,7 +15,7 @@ import { encodeUpload } from './upload-record.ts'
 import type { UploadRecord } from './upload-record.ts'
 
 export interface SessionContext {
-  readonly sink: SinkContext
+  readonly sink: LongInsertContext
   readonly journal: Journal
   /** What a restart of the node costs at most. */
   readonly checkpointBytes: number
@@ -74,7 +74,7 @@ export class UploadSession {
     return this.#context.journal.write(recordName(this.id), encodeUpload(this.#record))
   }
 
-  /** @throws ShoalError E_OFFSET, E_REQUEST, E_STORE_FULL, E_STORE_IO; what the content throws. */
+  /** @throws ShoalError as `NodeUploads.append`; what the content throws. */
   append(part: UploadPart): Promise<UploadState> {
     this.settle()
     const stop = linkAbort([part.signal])
@@ -165,6 +165,8 @@ export class UploadSession {
   }
 
   async #finish(): Promise<void> {
+    // whether a word is free may not be found out in time: then nothing has to be sent again
+    if (this.#record.request.word !== undefined) await this.#store(() => this.#checkpoint())
     await this.#store(async () => {
       const result = await this.#insert.finish()
       const { segments } = this.#insert

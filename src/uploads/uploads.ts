@@ -3,10 +3,10 @@
  * that nobody goes on with.
  * @module
  */
-import { ShoalError } from '../errors.ts'
+import { isShoalError, ShoalError } from '../errors.ts'
 import { spreadOf } from '../content/long-insert.ts'
+import type { LongInsertContext, LongInsertRequest } from '../content/long-insert.ts'
 import { checkContentType } from '../content/insert.ts'
-import type { SinkContext } from '../content/block-sink.ts'
 import type { Outbox } from '../datastore/store.ts'
 import type { Journal } from '../journal.ts'
 import { randomBytes } from '../keys/primitives.ts'
@@ -42,7 +42,7 @@ export async function readUploads(journal: Journal): Promise<readonly UploadReco
 
 export interface UploadsOptions {
   readonly journal: Journal
-  readonly sink: SinkContext
+  readonly sink: LongInsertContext
   /** What a restart costs an upload at most; default CHECKPOINT_BYTES. */
   readonly checkpointBytes?: number
 }
@@ -64,23 +64,18 @@ export class Uploads implements NodeUploads {
   }
 
   async create(request: UploadRequest): Promise<UploadState> {
-    const { name, contentType, convergent = false, bare = false, length, tag } = request
-    checkContentType(contentType)
+    const { length, tag, word, convergent = false } = request
+    checkContentType(request.contentType)
     const same = this.#withTag(tag)
     if (same !== undefined) return this.#touch(same).session.settle()
     this.#opening++
     try {
+      const secret = word && (await this.#options.sink.words.beginWord(word, convergent))
       await this.#makeRoom()
       const id = Buffer.from(randomBytes(ID_BYTES)).toString('hex')
-      const how = { name, contentType, isConvergent: convergent, isBare: bare }
-      const place = this.#enter({
-        id,
-        tag,
-        length,
-        request: how,
-        state: undefined,
-        result: undefined,
-      })
+      const state = secret ? { size: 0, secret, snapshot: undefined, segments: [] } : undefined
+      const how = insertRequestOf(request)
+      const place = this.#enter({ id, tag, length, request: how, state, result: undefined })
       await place.session.save()
       return place.session.state()
     } finally {
@@ -92,12 +87,16 @@ export class Uploads implements NodeUploads {
     return this.#places.get(id)?.session.settle()
   }
 
-  append(id: string, part: UploadPart): Promise<UploadState> {
+  async append(id: string, part: UploadPart): Promise<UploadState> {
     const place = ID.test(id) ? this.#places.get(id) : undefined
-    if (place === undefined) {
-      return Promise.reject(new ShoalError('E_ROUTE', 'There is no such upload.'))
+    if (place === undefined) throw new ShoalError('E_ROUTE', 'There is no such upload.')
+    try {
+      return await this.#touch(place).session.append(part)
+    } catch (error) {
+      // its word is somebody else's for ever: what has not left needs not to
+      if (isShoalError(error) && error.code === 'E_COLLISION') await this.cancel(id)
+      throw error
     }
-    return this.#touch(place).session.append(part)
   }
 
   async cancel(id: string): Promise<boolean> {
@@ -178,6 +177,11 @@ export class Uploads implements NodeUploads {
       })
     }
   }
+}
+
+function insertRequestOf(request: UploadRequest): LongInsertRequest {
+  const { name, contentType, word, convergent = false, bare = false } = request
+  return { name: name ?? word, contentType, word, isConvergent: convergent, isBare: bare }
 }
 
 function rank({ session, touchedMs }: Place): number {

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 
 import request from 'supertest'
 
+import { ShoalError } from '../../src/errors.ts'
 import { createApp } from '../../src/gateway/app.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
@@ -132,7 +133,7 @@ for (const [what, headers] of BAD_PARTS) {
 
 test('what cannot be said of an upload is refused before it begins', async () => {
   const { begin, agent } = gateway({ maxUploadBytes: 1000 })
-  for (const query of ['?word=a', '?name=..', '?tag=a%20b', '?folder=1', '?type=x']) {
+  for (const query of ['?word=a&urn=1', '?name=..', '?tag=a%20b', '?folder=1', '?type=x']) {
     assert.equal((await begin(query).send('x')).status, 400, query)
   }
   assert.equal((await begin().set('Upload-Length', '1001').send('x')).status, 413)
@@ -157,6 +158,27 @@ test('the parts of an upload together are no longer than the gateway takes, said
   const { 'upload-offset': offset } = (await agent.head(path)).headers
   const rest = await part(path, Number(offset), '?1').send(Buffer.alloc(1000 - Number(offset)))
   assert.equal(rest.status, 201)
+})
+
+test('an upload goes under a word when it is whole, with the warning of a word', async () => {
+  const { node, begin, part } = gateway()
+  const path = (await begin('?name=a.txt&word=sardines').send('123')).headers['location'] ?? ''
+  assert.equal(node.uploadBench.words.published.size, 0)
+  const { status, headers, body } = await part(path, 3, '?1').send('45')
+  assert.equal(status, 201)
+  assert.equal(headers['location'], '/KSK@sardines')
+  const { uri, size, type, warning } = body as Record<string, unknown>
+  assert.deepEqual([uri, size, type], ['KSK@sardines', 5, 'text/plain'])
+  assert.match(String(warning), /Anyone may write to this word/)
+})
+
+test('a word that is taken is told, and ends the upload', async () => {
+  const { node, agent, begin, part } = gateway()
+  const path = (await begin('?word=sardines').send('')).headers['location'] ?? ''
+  node.uploadBench.words.fault = new ShoalError('E_COLLISION', 'No.')
+  const { status, body } = await part(path, 0, '?1').send('1')
+  assert.deepEqual([status, (body as { code: string }).code], [409, 'E_COLLISION'])
+  assert.equal((await agent.head(path)).status, 404)
 })
 
 test('the same tag finds an upload again', async () => {

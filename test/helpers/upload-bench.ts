@@ -15,6 +15,7 @@ export function createUploadBench(quotaBytes = 2 ** 29) {
   const clock = createSimulatedClock()
   const store = createMemoryStore({ quotaBytes, rng: createSeededRng(1) })
   const journal = createMemoryJournal()
+  const words = createWords()
   const opened: number[] = []
   const begin = store.outbox.begin.bind(store.outbox)
   store.outbox.begin = async () => {
@@ -28,12 +29,14 @@ export function createUploadBench(quotaBytes = 2 ** 29) {
     signal: new AbortController().signal,
     peers: () => 0,
     added: () => {},
+    words,
   }
   const options = { journal, sink, checkpointBytes: BENCH_CHECKPOINT_BYTES }
   return {
     clock,
     store,
     journal,
+    words,
     uploads: new Uploads(options, []),
     /** What a crash leaves: no insert that was not committed, and the journal. */
     async restart(): Promise<Uploads> {
@@ -41,4 +44,24 @@ export function createUploadBench(quotaBytes = 2 ** 29) {
       return new Uploads(options, await readUploads(journal))
     },
   }
+}
+
+/** Takes any word once, without a network. */
+function createWords() {
+  const words = {
+    /** Manifests by word. */
+    published: new Map<string, Uint8Array>(),
+    /** What the next publication throws. */
+    fault: undefined as Error | undefined,
+    beginWord: (word: string, isConvergent: boolean): Promise<Uint8Array> =>
+      Promise.resolve(new Uint8Array(32).fill(isConvergent ? 0 : word.length)),
+    publishWord(word: string, manifest: Uint8Array): Promise<string> {
+      const { fault } = words
+      words.fault = undefined
+      if (fault !== undefined) return Promise.reject(fault)
+      words.published.set(word, manifest)
+      return Promise.resolve(`KSK@${word}`)
+    },
+  }
+  return words
 }

@@ -75,6 +75,20 @@ test('a large file that was interrupted goes on when the same command is run aga
   assert.match(stderr, /^going on after /)
 })
 
+test('a large file goes in parts under a word, too, each word an upload of its own', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const { url } = await served(t, node)
+  for (const word of ['one', 'two']) {
+    const argv = ['put', path, '--gateway', url, '--word', word, '--no-wait']
+    const { exit, stdout, stderr } = await runCli(argv)
+    assert.deepEqual([exit, stdout], [0, `KSK@${word}\n`])
+    assert.match(stderr, /anyone may write to KSK@/)
+  }
+  assert.deepEqual([...node.uploadBench.words.published.keys()], ['one', 'two'])
+  assert.equal(node.calls.insert.length, 0)
+})
+
 test('a refusal of a large file is told at once', async (t) => {
   const node = createFakeNode()
   const path = await largeFile(t)

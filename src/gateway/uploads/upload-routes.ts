@@ -64,8 +64,7 @@ export function createUploadRoutes(node: Node, places: UploadPlaces): Router {
 function createRoute(node: Node, places: UploadPlaces): RequestHandler {
   return async (request, response) => {
     const isLast = uploadComplete(request) ?? true
-    const { word, ...options } = fileOptions(queryOf(request))
-    if (word !== undefined) throw badQuery('word', 'cannot be said of an upload in parts')
+    const options = fileOptions(queryOf(request))
     const tag = tagOf(request)
     const length = totalBytes(request, 0, isLast)
     places.checkLength(length)
