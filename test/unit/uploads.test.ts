@@ -4,6 +4,8 @@ import { test } from 'node:test'
 
 import { insertContent } from '../../src/content/insert.ts'
 import { ShoalError } from '../../src/errors.ts'
+import { createMemoryJournal } from '../../src/journal.ts'
+import { decodeUpload, encodeUpload } from '../../src/uploads/upload-record.ts'
 import { MAX_UPLOADS } from '../../src/uploads/uploads.ts'
 import type { Uploads } from '../../src/uploads/uploads.ts'
 import { createSeededRng } from '../helpers/rng.ts'
@@ -198,4 +200,24 @@ test('a record that is damaged is dropped, and the others go on', async () => {
   const uploads = await bench.restart()
   assert.equal(uploads.status(id)?.offset, 0)
   assert.deepEqual(await bench.journal.names(), [`upload-${id}`])
+})
+
+/** As the journal keeps it: a segment for each 16 MiB, a leaf and four levels of pairs. */
+function recordOf(tebibytes: number): Uint8Array {
+  const segment = { insertId: 9_000_000, blocks: 514 }
+  const segments = Array.from({ length: tebibytes * 2 ** 16 }, () => segment)
+  const snapshot = new Uint8Array(5 * 32_768)
+  const state = { size: tebibytes * 2 ** 40, secret: new Uint8Array(32), snapshot, segments }
+  const name = 'a'.repeat(255)
+  const request = { name, contentType: undefined, isConvergent: false, isBare: false }
+  const rest = { tag: 'a'.repeat(64), length: state.size, result: undefined }
+  return encodeUpload({ id: 'f'.repeat(32), request, state, ...rest })
+}
+
+test('the journal has room for an upload of 1 TiB, and refuses a record that would outgrow it', async () => {
+  const journal = createMemoryJournal()
+  await journal.write('upload-a', recordOf(1))
+  await assert.rejects(journal.write('upload-a', recordOf(2)), { code: 'E_STORE_FULL' })
+  const kept = decodeUpload((await journal.read('upload-a')) ?? assert.fail())
+  assert.equal(kept?.state?.segments.length, 2 ** 16, 'the one of before is still there')
 })
