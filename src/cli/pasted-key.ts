@@ -12,6 +12,8 @@ export interface PastedKey {
   readonly gateway: URL | undefined
 }
 
+/** In front of the gateway's name where an address comes from a page of a site. */
+const SITE_LABEL = /^[a-z2-7]{52}\.(?=localhost)/i
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
 
 /** @throws UsageError for what cannot be a key. */
@@ -23,8 +25,8 @@ export function parsePastedKey(text: string): PastedKey {
   if (!looksLikeKey(path)) {
     throw new UsageError(`URI: a key such as CHK@… or urn:eris:…, not ${JSON.stringify(text)}`)
   }
-  const gateway = LOOPBACK.test(authority ?? '') ? new URL(`http://${authority}/`) : undefined
-  return { path, gateway }
+  const host = (authority ?? '').replace(SITE_LABEL, '')
+  return { path, gateway: LOOPBACK.test(host) ? new URL(`http://${host}/`) : undefined }
 }
 
 /** What a path may hold stays as it is, valid percent escapes too; all else is escaped. */

@@ -9,15 +9,11 @@ import { fileURLToPath } from 'node:url'
 import type { RequestHandler } from 'express'
 import express from 'express'
 
-import { ShoalError } from '../errors.ts'
 import { formatUri, formatUrn, parseUri } from '../keys/uri.ts'
+import { keyInPasted } from './pasted-key.ts'
 import { methodError } from './problem.ts'
 import { sendRedirect } from './redirect.ts'
 import { queryOf, rawPath, textOf } from './target.ts'
-
-/** A whole address, also without `http://`, as browsers show it: what counts is its path. */
-const WEB_ADDRESS =
-  /^(?:https?:\/\/[^/]*|(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?)?\/([^?#]*)/i
 
 /** `static/` of this package: beside `dist/`, or beside the `src/` of a test build. */
 export function findStaticDir(): string {
@@ -60,9 +56,7 @@ export const statusRoute: RequestHandler = (_request, response) => {
 
 /** The one spelling of a key that was pasted alone or as a whole address of some gateway. */
 function canonicalKey(pasted: string): string {
-  const trimmed = pasted.trim()
-  const key = WEB_ADDRESS.exec(trimmed)?.[1] ?? trimmed
-  if (key === '') throw new ShoalError('E_URI', 'Not a valid key: nothing was pasted.')
+  const key = keyInPasted(pasted)
   const uri = parseUri(key)
   const isUrn = uri.type === 'chk' && uri.kind === 'bare' && /urn(:|%3a)/i.test(key)
   return isUrn ? formatUrn(uri) : formatUri(uri)

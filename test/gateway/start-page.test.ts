@@ -28,6 +28,8 @@ const PASTED: readonly ((uri: string) => string)[] = [
   (uri) => `http://[::1]:1234/${uri}`,
   (uri) => `https://gateway.example/${uri}`,
   (uri) => `localhost:8888/${uri}`,
+  (uri) => `http://${'a'.repeat(52)}.localhost:8888/${uri}`,
+  (uri) => `${'a'.repeat(52)}.localhost:8888/${uri}`,
   (uri) => `http://127.0.0.1:8888/freenet:${uri.replace('@', '%40')}?download#top`,
 ]
 
