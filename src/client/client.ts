@@ -91,6 +91,7 @@ interface Call extends CallOptions {
 }
 
 const API = '/api/v1'
+const SCRIPTS = `${API}/scripts`
 /** On this host, whoever reads it: `//host` and `/\\host` would be another. */
 const PATH = /^\/(?![/\\])/
 const DEFAULT_GATEWAY = 'http://127.0.0.1:8888/'
@@ -323,6 +324,30 @@ export class ShoalClient {
 
   async cancelWait(id: string, options?: CallOptions): Promise<void> {
     await this.#json({ ...options, method: 'DELETE', path: placeOf('waits', id) })
+  }
+
+  /** The sites whose pages may run scripts. */
+  listScripts(options?: CallOptions): Promise<Answer<'Scripts'>> {
+    return this.#json({ ...options, path: SCRIPTS })
+  }
+
+  /** Which site a key belongs to, or the address of a page. */
+  getScripts(uri: string, options?: CallOptions): Promise<Answer<'ScriptSite'>> {
+    return this.#json({ ...options, path: at('/scripts/site', { uri }) })
+  }
+
+  /** Lets the pages of a site run scripts, until the node ends. */
+  allowScripts(uri: string, options?: CallOptions): Promise<Answer<'ScriptSite'>> {
+    return this.#json({ ...options, method: 'POST', path: at('/scripts/site', { uri }) })
+  }
+
+  /** Its pages run no scripts, once they are loaded anew. */
+  async revokeScripts(uri: string, options?: CallOptions): Promise<void> {
+    await this.#json({ ...options, method: 'DELETE', path: at('/scripts/site', { uri }) })
+  }
+
+  async revokeAllScripts(options?: CallOptions): Promise<void> {
+    await this.#json({ ...options, method: 'DELETE', path: SCRIPTS })
   }
 
   /** How a wait goes, to its end. */

@@ -17,6 +17,8 @@ import { describeRoute, refuseUnknownParameters } from './openapi.ts'
 import type { Answer } from './openapi-schemas.ts'
 import { methodError } from './problem.ts'
 import { createPublishRoute } from './publish-route.ts'
+import { createScriptRoutes } from './safe/script-routes.ts'
+import type { Sites } from './safe/sites.ts'
 import { createCheckRoute, createResizeRoute } from './store-routes.ts'
 import { createTransferRoutes } from './transfer-routes.ts'
 import { createUploadRoutes } from './uploads/upload-routes.ts'
@@ -27,10 +29,11 @@ export interface ApiOptions {
   readonly node: Node
   readonly logger: Logger
   readonly uploads: UploadLimits
+  readonly sites: Sites
 }
 
 /** Routes below `/api`. */
-export function createApi({ node, logger, uploads }: ApiOptions): Router {
+export function createApi({ node, logger, uploads, sites }: ApiOptions): Router {
   const api = Router({ caseSensitive: true, strict: true })
   const places = new UploadPlaces(node, uploads)
   const insert = createInsertRoute(node, places)
@@ -66,6 +69,7 @@ export function createApi({ node, logger, uploads }: ApiOptions): Router {
   api.route('/v1/store/check').post(createCheckRoute(node)).all(refuseMethod('POST'))
   api.route('/v1/store/resize').post(createResizeRoute(node, logger)).all(refuseMethod('POST'))
   api.use(createKeysRoute(node))
+  api.use(createScriptRoutes(sites))
   api.use(() => {
     throw new ShoalError('E_ROUTE', 'The API has no such address.')
   })

@@ -19,8 +19,6 @@ import { createMetrics } from './metrics.ts'
 import { createProblemHandler } from './problem.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { createOutsideRoute } from './safe/outside-page.ts'
-import type { ScriptPermissions } from './safe/script-permission.ts'
-import { createScriptPermissions } from './safe/script-permission.ts'
 import { Sites } from './safe/sites.ts'
 import { setOwnPageHeaders } from './safety.ts'
 import { UPLOAD_IDLE_MS } from './stalled-upload.ts'
@@ -50,8 +48,6 @@ export interface AppOptions {
   readonly host?: string
   /** How long an upload may stand still, ms; default UPLOAD_IDLE_MS. */
   readonly uploadIdleMs?: number
-  /** Which sites may run scripts; default: none. */
-  readonly permissions?: ScriptPermissions
   /** Where browsers wait; whoever gives it closes it. Default: one that nobody closes. */
   readonly waits?: Waits
   /** Longest body of an upload, bytes; default: what the store takes. */
@@ -67,7 +63,6 @@ function sitesOf(options: AppOptions): Sites {
   const { host = DEFAULT_HOST, hostNames = [], token, isTls = false } = options
   return new Sites({
     host,
-    permissions: options.permissions ?? createScriptPermissions(),
     isShared: isTls || token !== undefined || hostNames.length > 0,
   })
 }
@@ -113,7 +108,7 @@ export function createApp(options: AppOptions): Express {
   app.use(sites.guard)
   if (denyList !== undefined) app.use(createDenyCheck(denyList))
   app.all('/metrics', checkOrigin, metrics.route)
-  app.use('/api', createApi({ node, logger, uploads }))
+  app.use('/api', createApi({ node, logger, uploads, sites }))
   app.use(createContentRoute(node, sites, { waits }))
   app.use(pasteRoute)
   app.get('/status', statusRoute)

@@ -5,6 +5,7 @@
 import { MAX_STORE_BYTES, MIN_STORE_BYTES } from '../options.ts'
 import { MOVING_PATHS } from './openapi-moving-paths.ts'
 import type { OperationSketch, PathSketch } from './openapi-sketch.ts'
+import { SCRIPT_PATHS } from './openapi-script-paths.ts'
 import { flagOf, inPath, needed, query } from './openapi-sketch.ts'
 
 const URI = needed(query('uri', 'The key of the document, beginning with USK@, in any spelling.'))
@@ -217,4 +218,5 @@ export const PATHS: Readonly<Record<string, PathSketch>> = {
     },
   },
   ...MOVING_PATHS,
+  ...SCRIPT_PATHS,
 }

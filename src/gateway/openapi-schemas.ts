@@ -135,6 +135,20 @@ export const SCHEMAS = {
       items: objectWith({ id: TEXT, uri: URI, name: TEXT, ...WAIT }, { status: WAIT_STATUS }),
     },
   }),
+  ScriptSite: object({
+    uri: { ...URI, description: 'A key of the site, without the path of a page.' },
+    name: { type: 'string', description: 'Empty for a key that tells none.' },
+    isAllowed: FLAG,
+  }),
+  Scripts: objectWith(
+    { sites: { type: 'array', items: { $ref: '#/components/schemas/ScriptSite' } } },
+    {
+      hindrance: {
+        type: 'string',
+        description: 'Why scripts stay off here all the same, for a person; absent: they do not.',
+      },
+    },
+  ),
   LookedUp: object({ edition: EDITION, uri: URI, ageMs: COUNT }),
   Edition: object({ edition: EDITION, uri: URI }),
   Key: object({ name: TEXT, uri: { type: 'string', description: 'What its URIs begin with.' } }),

@@ -15,7 +15,6 @@ import { bracketed } from './access.ts'
 import { createApp } from './app.ts'
 import { isLoopback } from './client-table.ts'
 import { openDenyList, type DenyList } from './deny-list.ts'
-import type { ScriptPermissions } from './safe/script-permission.ts'
 import { MIN_TOKEN_LENGTH } from './token.ts'
 import { Waits } from './wait/waits.ts'
 
@@ -36,8 +35,6 @@ export interface GatewayOptions {
   readonly port: number
   /** Folder of the start page; default: the one of this package. */
   readonly staticDir?: string
-  /** Which sites may run scripts; default: none. */
-  readonly permissions?: ScriptPermissions
   /** What the patience of waiting browsers is measured by; default: the real time. */
   readonly clock?: Clock
   /** Longest body of an upload, bytes; default: what the store takes. */

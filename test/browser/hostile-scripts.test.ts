@@ -69,7 +69,7 @@ describe('a page with permission to run scripts', { skip }, () => {
       const canary = await startCanary()
       t.after(() => canary.close())
       const site = await gateway.publishTricks(what, tricks, canary)
-      gateway.allowScripts(site)
+      await gateway.allowScripts(site)
       await visit(browser, site, tricks)
       assert.deepEqual(canary.heard, [])
     })
@@ -79,9 +79,9 @@ describe('a page with permission to run scripts', { skip }, () => {
     const site = await gateway.publish('runs', { 'a.html': RUNS })
     const title = () => titleOf(`${site}a.html`, (text) => text !== '')
     assert.equal(await title(), 'calm')
-    gateway.allowScripts(site)
+    await gateway.allowScripts(site)
     assert.equal(await title(), 'script ran')
-    gateway.permissions.revoke(new URL(site).hostname.split('.')[0] ?? '')
+    await gateway.revokeScripts(site)
     assert.equal(await title(), 'calm')
   })
 
@@ -95,7 +95,7 @@ describe('a page with permission to run scripts', { skip }, () => {
       'a.html': READER,
       'worker.js': '',
     })
-    gateway.allowScripts(site)
+    await gateway.allowScripts(site)
     const asked = [
       `${site}own.txt`,
       `${otherPath}secret.txt`,

@@ -10,8 +10,6 @@ import request from 'supertest'
 
 import { createApp } from '../../src/gateway/app.ts'
 import { createContentRoute } from '../../src/gateway/content-route.ts'
-import { createScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
-import { labelOfHost } from '../../src/gateway/safe/site-label.ts'
 import { Sites } from '../../src/gateway/safe/sites.ts'
 import type { FetchOutcome } from '../../src/node.ts'
 import { silentLogger } from '../../src/runtime.ts'
@@ -30,8 +28,7 @@ type Sent = Readonly<Record<string, string>>
 
 function gateway() {
   const node = createFakeNode()
-  const permissions = createScriptPermissions()
-  const agent = request(createApp({ node, permissions, logger: silentLogger }))
+  const agent = request(createApp({ node, logger: silentLogger }))
   const ask = async (method: 'get' | 'head', path: string, sent: Sent) => {
     const { status, headers, text } = await agent[method](path)
       .redirects(0)
@@ -47,9 +44,8 @@ function gateway() {
     assert.deepEqual(told.headers, got.headers)
     return got
   }
-  const allow = (siteHost: string) => {
-    permissions.allow(labelOfHost(siteHost) ?? '')
-  }
+  const allow = (path: string) =>
+    agent.post('/api/v1/scripts/site').query({ uri: path }).set('Host', HOST)
   /** The host of a site's own origin. */
   const hostOf = async (path: string) => {
     const { headers } = await ask('get', path, NAVIGATION)
@@ -187,7 +183,7 @@ test('where a page came from is told in the address bar, not to pages, and not t
   assert.match(await timing('none'), /cache;desc=local/)
   assert.equal(await timing('same-origin'), 'nothing')
   assert.equal(await timing('cross-site'), 'nothing')
-  allow(sent.Host)
+  assert.equal((await allow(path)).status, 200)
   assert.equal(await timing('none'), 'nothing')
 })
 
@@ -230,7 +226,7 @@ test('a listing on the origin of its site has no ranges, and its own version', a
 
 test('a page that stands still while it is written anew breaks off, and looks broken', async (t) => {
   const node = createFakeNode()
-  const sites = new Sites({ host: '127.0.0.1', permissions: createScriptPermissions() })
+  const sites = new Sites({ host: '127.0.0.1' })
   const app = express()
   app.use(createContentRoute(node, sites, { stallMs: 100 }))
   const server = createServer(app)

@@ -74,6 +74,13 @@ test('every call of the client gives what the node says, with fetch and with the
     assert.equal((await client.lookUp(uri, { timeout: 5 })).uri, uri)
     const announced = await client.announce(uri)
     assert.equal(announced.uri, uri)
+    assert.equal((await client.getScripts(`/${uri}/a.html`)).isAllowed, false)
+    const site = await client.allowScripts(uri)
+    assert.deepEqual(await client.listScripts(), { sites: [site] })
+    await client.revokeScripts(uri)
+    await client.allowScripts(uri)
+    await client.revokeAllScripts()
+    assert.deepEqual(await client.listScripts(), { sites: [] })
     const { statusPath = '' } = announced
     const spread = { blocks: 3, spreadBlocks: 2, lostBlocks: 0, peers: 1 }
     node.insertStatuses.set(Number(statusPath.split('/').at(-1)), spread)

@@ -9,6 +9,7 @@ import { ShoalError } from '../../src/errors.ts'
 import { createApi } from '../../src/gateway/api.ts'
 import { createApp } from '../../src/gateway/app.ts'
 import { OPENAPI_DOCUMENT } from '../../src/gateway/openapi.ts'
+import { Sites } from '../../src/gateway/safe/sites.ts'
 import { createWaitRoutes } from '../../src/gateway/wait/wait-routes.ts'
 import { Waits } from '../../src/gateway/wait/waits.ts'
 import { silentLogger } from '../../src/runtime.ts'
@@ -50,6 +51,12 @@ const INSERTS: readonly Try[] = [
   { body: 'hello', query: { folder: 'perhaps' }, status: 400 },
   { body: 'no tar', query: { folder: '1' }, status: 400 },
   { body: 'hello', prepare: full, status: 507 },
+]
+
+const ABOUT_A_SITE: readonly Try[] = [
+  { query: { uri: USK }, status: 200 },
+  { query: { uri: 'http://localhost:8888/KSK@word/a.html' }, status: 200 },
+  { query: { uri: 'http://localhost:8888/' }, status: 400 },
 ]
 
 /** Good and bad requests of every operation. */
@@ -174,6 +181,14 @@ const TRIES: Readonly<Record<string, readonly Try[]>> = {
     { body: text(createFakeNode()), prepare: withKey, status: 409 },
     { body: 'no key', status: 400 },
   ],
+  'GET /api/v1/scripts': [{ status: 200 }, { headers: { 'Sec-Fetch-Dest': 'empty' }, status: 200 }],
+  'DELETE /api/v1/scripts': [{ status: 204 }],
+  'GET /api/v1/scripts/site': ABOUT_A_SITE,
+  'POST /api/v1/scripts/site': ABOUT_A_SITE,
+  'DELETE /api/v1/scripts/site': [
+    { query: { uri: USK }, status: 204 },
+    { query: { uri: 'KSK@' }, status: 400 },
+  ],
 }
 
 async function ask(operation: string, one: Try) {
@@ -214,6 +229,7 @@ test('the description has every route of the API, and no other', () => {
     node: createFakeNode(),
     logger: silentLogger,
     uploads: { idleMs: 1000, maxBytes: 1000 },
+    sites: new Sites({ host: '127.0.0.1' }),
   })
   const waits = createWaitRoutes(new Waits({ node: createFakeNode() }))
   assert.deepEqual(

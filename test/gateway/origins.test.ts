@@ -5,8 +5,7 @@ import { test } from 'node:test'
 import request from 'supertest'
 
 import { createApp } from '../../src/gateway/app.ts'
-import { createScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
-import { labelOfHost, siteLabel } from '../../src/gateway/safe/site-label.ts'
+import { siteLabel } from '../../src/gateway/safe/site-label.ts'
 import { parseUri } from '../../src/keys/uri.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
@@ -17,8 +16,7 @@ const CHROMIUM = { 'Sec-CH-UA': '"Not:A-Brand";v="8", "Chromium";v="156"' }
 
 function gateway(host?: string) {
   const node = createFakeNode()
-  const permissions = createScriptPermissions()
-  const app = createApp({ node, permissions, logger: silentLogger, ...(host && { host }) })
+  const app = createApp({ node, logger: silentLogger, ...(host && { host }) })
   const agent = request(app)
   const get = (path: string, headers: Record<string, string> = {}) =>
     agent
@@ -30,10 +28,15 @@ function gateway(host?: string) {
     const { headers } = await get(path, NAVIGATION)
     return new URL(headers['location'] ?? '').host
   }
-  const allow = (siteHost: string) => {
-    permissions.allow(labelOfHost(siteHost) ?? '')
+  const allow = async (path: string) => {
+    const url = '/api/v1/scripts/site'
+    assert.equal((await agent.post(url).query({ uri: path }).set({ Host: HOST })).status, 200)
   }
-  return { node, agent, get, hostOf, allow }
+  const revoke = async (path: string) => {
+    const url = '/api/v1/scripts/site'
+    assert.equal((await agent.delete(url).query({ uri: path }).set({ Host: HOST })).status, 204)
+  }
+  return { node, agent, get, hostOf, allow, revoke }
 }
 
 const SITE = { 'index.html': '<p>a</p>', 'b.css': 'p {}', 'c.txt': 'c' }
@@ -142,9 +145,10 @@ test('a page may lead to another site and show its pictures, but not read it', a
 })
 
 test('a site with scripts gets nothing of another site, and says so before it leads there', async () => {
-  const { node, get, hostOf, allow } = gateway()
-  const Host = await hostOf(`/${node.addEdition('site', SITE)}`)
-  allow(Host)
+  const { node, get, hostOf, allow, revoke } = gateway()
+  const site = `/${node.addEdition('site', SITE)}`
+  const Host = await hostOf(site)
+  await allow(site)
   const path = `/${node.addEdition('other', SITE)}/b.css`
   const calls = node.calls.fetch.length
   for (const shown of ['image', 'style', 'empty', 'script']) {
@@ -155,6 +159,11 @@ test('a site with scripts gets nothing of another site, and says so before it le
   const page = await get(to.headers['location'] ?? '', { Host })
   assert.equal(page.status, 200)
   assert.ok(page.text.includes(`href="http://localhost:8888${path}"`))
+  // a page that is still open goes on with its scripts
+  await revoke(site)
+  assert.equal((await get(path, { 'Sec-Fetch-Dest': 'image', Host })).status, 403)
+  const later = await get(path, { ...NAVIGATION, Host })
+  assert.equal(later.headers['location'], to.headers['location'])
   assert.equal(node.calls.fetch.length, calls)
 })
 
@@ -166,7 +175,7 @@ test('a page whose scripts are allowed comes sealed, to a browser that keeps the
   const before = await get(path, sent)
   assert.equal(before.text, '')
   assert.match(before.headers['content-security-policy'] ?? '', /^sandbox allow-downloads; /)
-  allow(Host)
+  await allow(path)
   const allowed = await get(path, sent)
   assert.equal(allowed.text, '<script>a</script>')
   assert.match(allowed.headers['content-security-policy'] ?? '', /^sandbox allow-scripts; /)

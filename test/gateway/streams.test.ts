@@ -16,7 +16,6 @@ import express from 'express'
 
 import { createContentRoute } from '../../src/gateway/content-route.ts'
 import { createProblemHandler } from '../../src/gateway/problem.ts'
-import { createScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
 import { Sites } from '../../src/gateway/safe/sites.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import type { Gateway } from '../../src/gateway/server.ts'
@@ -37,7 +36,7 @@ async function gateway(t: TestContext) {
 }
 
 function createSites(): Sites {
-  return new Sites({ host: '127.0.0.1', permissions: createScriptPermissions() })
+  return new Sites({ host: '127.0.0.1' })
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {

@@ -10,8 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { BrowserContext } from 'playwright-core'
 import { chromium } from 'playwright-core'
 
-import type { ScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
-import { createScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
+import { ShoalClient } from '../../src/client/index.ts'
 import type { Gateway } from '../../src/gateway/server.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
@@ -129,7 +128,6 @@ function isAskedFor({ heard }: Canary, name: string): boolean {
 /** A gateway in front of a node that has what it is given. */
 export class HostileGateway {
   readonly node: FakeNode = createFakeNode()
-  readonly permissions: ScriptPermissions = createScriptPermissions()
   readonly #context: BrowserContext
   #gateway: Gateway | undefined
 
@@ -138,8 +136,7 @@ export class HostileGateway {
   }
 
   async start(): Promise<void> {
-    const { node, permissions } = this
-    this.#gateway = await startGateway({ node, permissions, port: 0, logger: silentLogger })
+    this.#gateway = await startGateway({ node: this.node, port: 0, logger: silentLogger })
   }
 
   async close(): Promise<void> {
@@ -167,7 +164,12 @@ export class HostileGateway {
     return await this.publish(document, Object.fromEntries(files))
   }
 
-  allowScripts(site: string): void {
-    this.permissions.allow(new URL(site).hostname.split('.')[0] ?? '')
+  /** By the address of any page of the site. */
+  async allowScripts(site: string): Promise<void> {
+    await new ShoalClient({ gateway: this.url }).allowScripts(site)
+  }
+
+  async revokeScripts(site: string): Promise<void> {
+    await new ShoalClient({ gateway: this.url }).revokeScripts(site)
   }
 }

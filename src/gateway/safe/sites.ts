@@ -18,7 +18,7 @@ import { sendRedirect } from '../redirect.ts'
 import { rawPath, rawQuery } from '../target.ts'
 import { isKeyAttempt } from './key-path.ts'
 import { OUTSIDE_PATH } from './link-rules.ts'
-import type { ScriptPermissions } from './script-permission.ts'
+import { ScriptPermissions } from './script-permission.ts'
 import { labelOfHost, siteLabel } from './site-label.ts'
 
 /** What a page may show of another site: what a browser takes for these it does not run or read. */
@@ -26,13 +26,12 @@ const SHOWN = new Set(['image', 'audio', 'video', 'font', 'style', 'track'])
 const FRAMES = new Set(['iframe', 'frame', 'object', 'embed', 'fencedframe'])
 const CHROMIUM = /"Chromium";\s*v="(\d{1,4})"/
 /** The first version in which the seal around scripts was tried and holds. */
-const SEALING_CHROMIUM = 156
+export const SEALING_CHROMIUM = 156
 const SECRET_BYTES = 32
 
 export interface SitesOptions {
   /** Where the gateway listens: only this machine's own names resolve to an origin for each site. */
   readonly host: string
-  readonly permissions: ScriptPermissions
   /**
    * It has a token, TLS or names of its own: logins, certificates and readers of other machines do not get
    * as far as the names of sites. Default: false.
@@ -42,15 +41,15 @@ export interface SitesOptions {
 
 /** The origins of one gateway. The secret behind them lives as long: an old one leads to the new one. */
 export class Sites {
+  /** Which of them may run scripts, by label. */
+  readonly scripts = new ScriptPermissions()
   readonly #secret = randomBytes(SECRET_BYTES)
   readonly #host: string
   readonly #isShared: boolean
-  readonly #permissions: ScriptPermissions
 
-  constructor({ host, permissions, isShared = false }: SitesOptions) {
+  constructor({ host, isShared = false }: SitesOptions) {
     this.#host = host
     this.#isShared = isShared
-    this.#permissions = permissions
   }
 
   /** False where others than this machine's people may come: then all sites share its origin, in a sandbox. */
@@ -77,7 +76,7 @@ export class Sites {
   /** True where the reader allowed scripts to the site of this origin, in a browser that seals them off. */
   areScriptsAllowed(request: Request): boolean {
     const label = labelOfHost(request.headers.host)
-    return label !== undefined && this.#permissions.isAllowed(label) && doesSeal(request)
+    return label !== undefined && this.scripts.isAllowed(label) && doesSeal(request)
   }
 
   /**
@@ -125,7 +124,7 @@ export class Sites {
     const uri = parseUri(path.slice(1))
     if (this.labelOf(uri) === label) return undefined
     const { 'sec-fetch-dest': destination } = request.headers
-    const mayRunScripts = this.#permissions.isAllowed(label)
+    const mayRunScripts = this.scripts.wasAllowed(label)
     if (destination === undefined || destination === 'document') {
       // a script could tell whom it likes what it knows by the keys that it has the node look for
       return mayRunScripts
@@ -158,7 +157,8 @@ function isNavigation(request: Request): boolean {
   return destination === 'document' && mode === 'navigate'
 }
 
-function doesSeal(request: Request): boolean {
+/** True for a browser that is known to keep scripts sealed. */
+export function doesSeal(request: Request): boolean {
   const version = CHROMIUM.exec(String(request.headers['sec-ch-ua'] ?? ''))?.[1]
   return Number(version ?? 0) >= SEALING_CHROMIUM
 }
