@@ -58,10 +58,12 @@ export function versionOf(ask: Ask, outcome: FetchOutcome): Version | undefined 
 export function fileVersion(ask: Ask, found: Found): Version {
   const tag = isFileKey(ask.uri) ? entityTag(ask.uri) : `"${found.identity}"`
   if (fileServing(ask, found).rewrite === undefined) return versionWith(ask, tag)
-  const scripts = ask.viewer.areScriptsAllowed ? 's' : ''
-  // a reader takes a permission back, and a later gateway may leave out more
-  const revalidated = { ...ask, cacheControl: 'no-cache' }
-  return versionWith(revalidated, `${tag.slice(0, -1)}.r${REWRITER_VERSION}${scripts}"`)
+  const hasScripts = ask.viewer.areScriptsAllowed
+  // a later gateway may leave out more; and of a page that may lose its scripts no cache keeps a copy,
+  // which the way back would show without asking
+  const asking = { ...ask, cacheControl: hasScripts ? 'no-store' : 'no-cache' }
+  const scripts = hasScripts ? 's' : ''
+  return versionWith(asking, `${tag.slice(0, -1)}.r${REWRITER_VERSION}${scripts}"`)
 }
 
 /** The version of a folder's listing as it is sent. */

@@ -181,6 +181,9 @@ test('a page whose scripts are allowed comes sealed, to a browser that keeps the
   assert.match(allowed.headers['content-security-policy'] ?? '', /^sandbox allow-scripts; /)
   assert.equal(allowed.headers['connection-allowlist'], '(response-origin)')
   assert.notEqual(allowed.headers['etag'], before.headers['etag'])
+  // the way back shows what a cache holds, whatever has become of the permission
+  assert.equal(allowed.headers['cache-control'], 'no-store')
+  assert.equal(before.headers['cache-control'], 'no-cache')
   for (const brands of ['"Firefox";v="199"', '"Chromium";v="155"', '']) {
     assert.equal((await get(path, { ...sent, 'Sec-CH-UA': brands })).text, '', brands)
   }
