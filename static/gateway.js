@@ -60,6 +60,19 @@
  * @property {string} detail how it stands, as a sentence
  */
 
+/**
+ * @typedef {object} ScriptSite
+ * @property {string} uri
+ * @property {string} name empty for a key that tells none
+ * @property {boolean} isAllowed
+ */
+
+/**
+ * @typedef {object} Scripts
+ * @property {ScriptSite[]} sites that may run scripts
+ * @property {string} [hindrance] why scripts stay off here all the same, as a sentence
+ */
+
 const NO_ANSWER = 'The node does not answer. Is it still running?'
 
 /**
@@ -144,6 +157,45 @@ export async function waits() {
 /** @param {string} id of a wait that is to end */
 export async function forgetWait(id) {
   await fetch(`/api/v1/waits/${id}`, { method: 'DELETE' })
+}
+
+/** @returns {Promise<Scripts>} */
+export async function scripts() {
+  return await (await askScripts('')).json()
+}
+
+/**
+ * The site that a key belongs to, or the address of a page. Errors say what is wrong, for people.
+ * @param {string} pasted
+ * @returns {Promise<ScriptSite>}
+ */
+export async function siteOf(pasted) {
+  return await (await askScripts(`/site?${new URLSearchParams({ uri: pasted })}`)).json()
+}
+
+/**
+ * @param {string} uri of a site that may run scripts from now on
+ * @returns {Promise<ScriptSite>}
+ */
+export async function allowScripts(uri) {
+  return await (await askScripts(`/site?${new URLSearchParams({ uri })}`, 'POST')).json()
+}
+
+/** @param {string} [uri] of a site that may run scripts no more; none: no site may */
+export async function revokeScripts(uri) {
+  const which = uri === undefined ? '' : `/site?${new URLSearchParams({ uri })}`
+  await askScripts(which, 'DELETE')
+}
+
+/**
+ * @param {string} which below the address of what sites may
+ * @param {string} [method]
+ */
+async function askScripts(which, method = 'GET') {
+  const response = await fetch(`/api/v1/scripts${which}`, { method }).catch(() => undefined)
+  if (response === undefined) throw new Error(NO_ANSWER)
+  if (!response.ok) throw new Error(problemText(await response.text()))
+  return response
 }
 
 /**

@@ -28,8 +28,13 @@ export function findStaticDir(): string {
 export function createStaticRoute(staticDir: string): RequestHandler {
   return express.static(staticDir, {
     redirect: false,
-    // files change with the node's version only, and their tags tell
-    setHeaders: (response) => response.setHeader('Cache-Control', 'no-cache'),
+    extensions: ['html'],
+    setHeaders: (response) => {
+      // files change with the node's version only, and their tags tell
+      response.setHeader('Cache-Control', 'no-cache')
+      // a page of the web that opened one of ours can neither move nor lead its window
+      response.setHeader('Cross-Origin-Opener-Policy', 'same-origin')
+    },
   })
 }
 

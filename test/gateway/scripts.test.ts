@@ -1,4 +1,4 @@
-/** The sites that their reader lets run scripts: the API. @module */
+/** The sites that their reader lets run scripts: the API and its page. @module */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
@@ -131,6 +131,20 @@ test('where all sites share one origin none may run scripts, and that is said', 
   for (const method of ['get', 'post', 'delete'] as const) {
     assert.equal((await closed.ask(method, SITE, 'KSK@a')).status, 401)
   }
+})
+
+test('the page stands in nobody’s frame, keeps no tie to who opened it, and takes no key from its address', async () => {
+  const { agent, allowed } = gateway()
+  for (const path of ['/scripts', '/scripts.html', '/scripts?key=KSK@a&uri=KSK@a&allow=1']) {
+    const { status, headers, text } = await agent.get(path).set('Host', HOST)
+    assert.equal(status, 200, path)
+    assert.match(headers['content-security-policy'] ?? '', /frame-ancestors 'none'/)
+    assert.equal(headers['cross-origin-opener-policy'], 'same-origin')
+    assert.ok(!text.includes('KSK@a'))
+  }
+  assert.equal((await agent.post('/scripts').set('Host', HOST)).status, 404)
+  assert.equal((await agent.get('/scripts').set('Host', `${LABEL}.localhost`)).status, 404)
+  assert.deepEqual(await allowed(), [])
 })
 
 test('no more sites are allowed in one run than there is room for, and those allowed stay so', () => {
