@@ -15,6 +15,7 @@ import { keyCommand } from './key.ts'
 import { panicCommand } from './panic.ts'
 import { publishCommand } from './publish.ts'
 import { putCommand } from './put.ts'
+import { scriptsCommand } from './scripts.ts'
 import { startCommand } from './start.ts'
 import { statusCommand } from './status.ts'
 import { storeCommand } from './store.ts'
@@ -29,6 +30,7 @@ const COMMANDS: readonly Command[] = [
   publishCommand,
   announceCommand,
   statusCommand,
+  scriptsCommand,
   storeCommand,
   panicCommand,
   denyHashCommand,

@@ -6,8 +6,10 @@ import request from 'supertest'
 
 import { createApp } from '../../src/gateway/app.ts'
 import { ScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
+import { startGateway } from '../../src/gateway/server.ts'
 import { parseUri } from '../../src/keys/uri.ts'
 import { silentLogger } from '../../src/runtime.ts'
+import { runCli } from '../helpers/cli-io.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 
 const HOST = 'localhost:8888'
@@ -158,4 +160,54 @@ test('no more sites are allowed in one run than there is room for, and those all
   permissions.revokeAll()
   assert.equal(permissions.allowed.length, 0)
   assert.ok(permissions.wasAllowed('site 0') && !permissions.isAllowed('site 0'))
+})
+
+test('the command lists, allows and revokes, also by an address out of the browser', async (t) => {
+  const node = createFakeNode()
+  const server = await startGateway({ node, logger: silentLogger, port: 0 })
+  t.after(() => server.close())
+  const to = ['--gateway', server.url]
+  const shoal = (...words: readonly string[]) => runCli(['scripts', ...words])
+  const uri = node.addEdition('my blog', FILES)
+  const line = { exit: 0, stdout: `my blog\t${uri}\n`, stderr: '' }
+  const nothing = { exit: 0, stdout: '', stderr: '' }
+  assert.deepEqual(await shoal(...to), nothing)
+  assert.deepEqual(await shoal('allow', `http://${LABEL}.localhost:${server.port}/${uri}/a`), line)
+  assert.deepEqual(await shoal('list', ...to), line)
+  assert.deepEqual(await shoal('revoke', `freenet:${uri}`, ...to), nothing)
+  assert.deepEqual(await shoal(...to), nothing)
+  await shoal('allow', uri, ...to)
+  assert.deepEqual(await shoal('revoke', '--all', ...to), nothing)
+  assert.deepEqual(await shoal(...to), nothing)
+  for (const words of [
+    ['stop'],
+    ['allow'],
+    ['revoke'],
+    ['allow', 'word'],
+    ['allow', '--all'],
+    ['list', uri],
+    ['revoke', uri, '--all'],
+  ]) {
+    assert.equal((await shoal(...words, ...to)).exit, 2, words.join(' '))
+  }
+  const wrong = await shoal('allow', 'USK@a', ...to)
+  assert.deepEqual([wrong.exit, wrong.stdout], [1, ''])
+})
+
+test('the command says where scripts stay off altogether', async (t) => {
+  const token = 'correct-horse-battery-staple'
+  const server = await startGateway({
+    node: createFakeNode(),
+    logger: silentLogger,
+    port: 0,
+    token,
+  })
+  t.after(() => server.close())
+  process.env['SHOAL_TOKEN'] = token
+  t.after(() => {
+    delete process.env['SHOAL_TOKEN']
+  })
+  const listed = await runCli(['scripts', '--gateway', server.url])
+  assert.deepEqual([listed.exit, listed.stdout], [0, ''])
+  assert.match(listed.stderr, /^shoal scripts: Scripts stay off on this gateway/)
 })
