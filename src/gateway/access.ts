@@ -7,6 +7,7 @@
 import type { Request, RequestHandler } from 'express'
 
 import { ShoalError } from '../errors.ts'
+import { isPartOfPage } from './locality.ts'
 import { labelOfHost } from './safe/site-label.ts'
 
 /** What this machine is called everywhere. */
@@ -36,9 +37,10 @@ export function createHostCheck(
   }
 }
 
-/** Refuses what a page of another origin sends; pages from the network have the origin `null`. */
+/** Refuses what a page of another origin sends, and what markup loads or leads to. @throws ShoalError E_ACCESS */
 export const checkOrigin: RequestHandler = (request, _response, next) => {
-  if (!isOwnOrigin(request) || !isOwnSite(request.headers['sec-fetch-site'])) {
+  const isOwn = isOwnOrigin(request) && isOwnSite(request.headers['sec-fetch-site'])
+  if (!isOwn || isOfMarkup(request)) {
     throw new ShoalError('E_ACCESS', 'The API answers only to programs and to its own pages.')
   }
   next()
@@ -52,6 +54,16 @@ export function hostNameIn(host: string | undefined): string | undefined {
 /** A host as it stands in a URL: IPv6 addresses in brackets. */
 export function bracketed(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+}
+
+/**
+ * Our own pages ask by script, a person by the address bar. Pages from the network have no script, but with a
+ * login the origin of the gateway, and then pictures, frames and links in it.
+ */
+function isOfMarkup({ method, headers }: Request): boolean {
+  const { 'sec-fetch-dest': destination, 'sec-fetch-site': site } = headers
+  if (destination === 'document') return site === 'same-origin' && ['GET', 'HEAD'].includes(method)
+  return isPartOfPage(headers)
 }
 
 function isOwnOrigin(request: Request): boolean {

@@ -11,7 +11,12 @@ const SITE_HOST = /\.localhost(?::\d+)?$/i
 export function mayLearnLocality(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site']
   if (site === undefined || site === 'none') return true
-  return site === 'same-origin' && !isSiteHost(headers)
+  return site === 'same-origin' && !isSiteHost(headers) && !isPartOfPage(headers)
+}
+
+/** True for what markup loads: a picture, a frame, a style. Scripts ask without a destination. */
+export function isPartOfPage({ 'sec-fetch-dest': destination }: IncomingHttpHeaders): boolean {
+  return destination !== undefined && destination !== 'empty' && destination !== 'document'
 }
 
 /** True where the request came to the origin of a site. */
