@@ -64,6 +64,7 @@ function sitesOf(options: AppOptions): Sites {
   return new Sites({
     host,
     isShared: isTls || token !== undefined || hostNames.length > 0,
+    hasLogin: token !== undefined,
   })
 }
 

@@ -21,6 +21,8 @@ export interface Viewer {
   /** Markup must not reach it as it came. */
   readonly isBrowser: boolean
   readonly areScriptsAllowed: boolean
+  /** What a page loads must come with the login of its reader. */
+  readonly needsLogin: boolean
   /** It shows the answer inside of a page, without a click: nothing must be saved there. */
   readonly isFrame: boolean
   /** It may know what is on this node. */
@@ -84,6 +86,7 @@ export function readAsk(
     viewer: {
       isBrowser: isBrowser(request),
       areScriptsAllowed: sites.areScriptsAllowed(request),
+      needsLogin: sites.needsLogin(request),
       isFrame: isFrame(request),
       mayLearnLocality: isTold,
     },

@@ -4,10 +4,11 @@
  * @module
  */
 import type { FetchOutcome } from '../node.ts'
-import type { Ask } from './ask.ts'
+import type { Ask, Viewer } from './ask.ts'
 import { servedType } from './media-type.ts'
 import type { Syntax } from './safe/markup-reader.ts'
-import { rewrittenType, SCRIPT_POLICY, SEAL, servingOf } from './safe/policy.ts'
+import type { Serving } from './safe/policy.ts'
+import { LOGIN_POLICY, rewrittenType, SCRIPT_POLICY, SEAL, servingOf } from './safe/policy.ts'
 
 export type Found = Extract<FetchOutcome, { type: 'found' }>
 
@@ -38,10 +39,16 @@ export function fileServing(ask: Ask, found: Found): FileServing {
     isSaved,
     headers: {
       'Content-Disposition': disposition(name, isSaved),
-      'Content-Security-Policy': mayRunScripts ? SCRIPT_POLICY : serving.policy,
+      'Content-Security-Policy':
+        rewrite === undefined ? serving.policy : pagePolicy(ask.viewer, serving),
       ...(mayRunScripts && { 'Connection-Allowlist': SEAL }),
     },
   }
+}
+
+function pagePolicy({ areScriptsAllowed, needsLogin }: Viewer, { policy }: Serving): string {
+  if (areScriptsAllowed) return SCRIPT_POLICY
+  return needsLogin ? LOGIN_POLICY : policy
 }
 
 /** RFC 6266; the plain `filename` is for clients that do not know the other. */

@@ -58,12 +58,12 @@ export function versionOf(ask: Ask, outcome: FetchOutcome): Version | undefined 
 export function fileVersion(ask: Ask, found: Found): Version {
   const tag = isFileKey(ask.uri) ? entityTag(ask.uri) : `"${found.identity}"`
   if (fileServing(ask, found).rewrite === undefined) return versionWith(ask, tag)
-  const hasScripts = ask.viewer.areScriptsAllowed
+  const { areScriptsAllowed, needsLogin } = ask.viewer
+  const policy = areScriptsAllowed ? 's' : needsLogin ? 'l' : ''
   // a later gateway may leave out more; and of a page that may lose its scripts no cache keeps a copy,
   // which the way back would show without asking
-  const asking = { ...ask, cacheControl: hasScripts ? 'no-store' : 'no-cache' }
-  const scripts = hasScripts ? 's' : ''
-  return versionWith(asking, `${tag.slice(0, -1)}.r${REWRITER_VERSION}${scripts}"`)
+  const asking = { ...ask, cacheControl: areScriptsAllowed ? 'no-store' : 'no-cache' }
+  return versionWith(asking, `${tag.slice(0, -1)}.r${REWRITER_VERSION}${policy}"`)
 }
 
 /** The version of a folder's listing as it is sent. */

@@ -46,6 +46,14 @@ function sourceOf({ name, page }: Trick, canary: Canary): string {
   return page(`http://${canary.host}/${name}`, canary.host)
 }
 
+/** A page for each trick. */
+export function filesOf(
+  tricks: readonly Trick[],
+  canary: Canary,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(tricks.map((trick) => [pathOf(trick), sourceOf(trick, canary)]))
+}
+
 /** Opens the page of every trick, some at a time, and gives each the time to do its worst. */
 export async function visit(
   context: BrowserContext,
@@ -160,8 +168,7 @@ export class HostileGateway {
 
   /** A site with a page for each trick. */
   async publishTricks(document: string, tricks: readonly Trick[], canary: Canary): Promise<string> {
-    const files = tricks.map((trick) => [pathOf(trick), sourceOf(trick, canary)] as const)
-    return await this.publish(document, Object.fromEntries(files))
+    return await this.publish(document, filesOf(tricks, canary))
   }
 
   /** By the address of any page of the site. */

@@ -139,8 +139,12 @@ const ARIA = /^aria-[a-z]+$/
 const LOCAL_PAINT = /^\s*url\(\s*(["']?)#[^"'()\\]*\1\s*\)[^(\\]*$/i
 const MAY_LEAD_AWAY = /\\|url|src|image/i
 
+/** A browser fills in what it has kept for the gateway, and styles can tell by `:valid` what that is. */
+const PASSWORD = /^\s*password\s*$/i
+
 /** True where an attribute that leads nowhere may stay. */
 export function isHarmless(name: string, value: string): boolean {
+  if (name === 'type' && PASSWORD.test(value)) return false
   if (INERT.has(name) || ARIA.test(name)) return true
   return DRAWING.has(name) && (!MAY_LEAD_AWAY.test(value) || LOCAL_PAINT.test(value))
 }

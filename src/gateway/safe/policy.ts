@@ -32,6 +32,19 @@ const SANDBOX_POLICY = [
 ].join('; ')
 
 /**
+ * For readers who have logged in: the login goes only with what a page of the gateway's own origin loads.
+ * So these have it, and two rules instead of one against scripts; the API and the control pages refuse
+ * what markup loads.
+ */
+export const LOGIN_POLICY = [
+  SANDBOX_POLICY.replace('sandbox', 'sandbox allow-same-origin'),
+  "script-src 'none'",
+  "worker-src 'none'",
+  "connect-src 'none'",
+  "object-src 'none'",
+].join('; ')
+
+/**
  * Scripts in an opaque origin: they have no storage, and read nothing of other pages. No worker, which
  * would outlive the page and could answer for it. What a policy of this kind cannot stop (navigation,
  * WebRTC, hints) the header beside it does, see `SEAL`.

@@ -37,6 +37,8 @@ export interface SitesOptions {
    * as far as the names of sites. Default: false.
    */
   readonly isShared?: boolean
+  /** Browsers show a login with every request. Default: false. */
+  readonly hasLogin?: boolean
 }
 
 /** The origins of one gateway. The secret behind them lives as long: an old one leads to the new one. */
@@ -46,10 +48,12 @@ export class Sites {
   readonly #secret = randomBytes(SECRET_BYTES)
   readonly #host: string
   readonly #isShared: boolean
+  readonly #hasLogin: boolean
 
-  constructor({ host, isShared = false }: SitesOptions) {
+  constructor({ host, isShared = false, hasLogin = false }: SitesOptions) {
     this.#host = host
     this.#isShared = isShared
+    this.#hasLogin = hasLogin
   }
 
   /** False where others than this machine's people may come: then all sites share its origin, in a sandbox. */
@@ -77,6 +81,14 @@ export class Sites {
   areScriptsAllowed(request: Request): boolean {
     const label = labelOfHost(request.headers.host)
     return label !== undefined && this.scripts.isAllowed(label) && doesSeal(request)
+  }
+
+  /**
+   * True where the pictures of a page need its login. Only for browsers that tell what asks, so that the API can
+   * refuse what is no script of ours: they do so over TLS and on this machine.
+   */
+  needsLogin(request: Request): boolean {
+    return this.#hasLogin && request.headers['sec-fetch-dest'] !== undefined
   }
 
   /**
