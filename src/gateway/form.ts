@@ -11,6 +11,7 @@ import busboy from 'busboy'
 import type { Request } from 'express'
 
 import { isShoalError, ShoalError } from '../errors.ts'
+import { INSERT_FIELDS } from './openapi-paths.ts'
 import { badQuery } from './target.ts'
 
 /** Names have 255 bytes at most, words and types as well. */
@@ -23,7 +24,7 @@ const LIMITS = {
   headerPairs: 16,
 }
 /** Fields that mean what the parameters of the same name mean; others are of the page. */
-const FIELDS = new Set(['name', 'type', 'convergent', 'urn', 'word', 'folder'])
+const FIELDS = new Set([...INSERT_FIELDS.map(({ name }) => name), 'folder'])
 
 export interface UploadForm {
   /** The parameters of the request and those of the form together. */

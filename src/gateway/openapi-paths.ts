@@ -21,16 +21,18 @@ const KEY_NAME = inPath('name', 'Name of the key.')
 const UPLOAD = [400, 409, 413, 429, 503, 504, 507] as const
 const CONTENT = ['application/octet-stream', 'The content, or with `folder` a tar of it.'] as const
 
+/** What may be said of a file that is inserted, in the query or in a form. */
+export const INSERT_FIELDS = [
+  NAME,
+  TYPE,
+  flagOf('convergent', 'The same bytes give the same key: others can confirm a known file.'),
+  flagOf('urn', 'Bare content under a standard urn:eris:.'),
+  query('word', 'Inserts under KSK@word, which anyone may write to.'),
+]
+
 const INSERT: Omit<OperationSketch, 'operationId'> = {
   summary: 'Inserts a file or folder; answers when its last byte is safe on this node.',
-  parameters: [
-    NAME,
-    TYPE,
-    FOLDER,
-    flagOf('convergent', 'The same bytes give the same key: others can confirm a known file.'),
-    flagOf('urn', 'Bare content under a standard urn:eris:.'),
-    query('word', 'Inserts under KSK@word, which anyone may write to.'),
-  ],
+  parameters: [...INSERT_FIELDS, FOLDER],
   body: CONTENT,
   status: 201,
   answers: ['Inserted', 'InsertedFolder'],
@@ -51,7 +53,7 @@ export const PATHS: Readonly<Record<string, PathSketch>> = {
     },
   },
   '/api/v1/insert': {
-    post: { ...INSERT, operationId: 'insert' },
+    post: { ...INSERT, operationId: 'insert', formFields: INSERT_FIELDS },
     put: { ...INSERT, operationId: 'insertByPut' },
   },
   '/api/v1/publish': {

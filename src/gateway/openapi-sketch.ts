@@ -21,6 +21,8 @@ export interface OperationSketch {
   readonly parameters?: readonly Parameter[]
   /** Media type of the body it takes, with one sentence about it. */
   readonly body?: readonly [mediaType: string, description: string]
+  /** Fields of the form that it takes in place of that body, before the file. */
+  readonly formFields?: readonly Parameter[]
   readonly status: 200 | 201 | 202 | 204
   /** Another status with such answers. */
   readonly otherStatus?: 200 | 201

@@ -9,7 +9,7 @@ import type { RequestHandler } from 'express'
 
 import { VERSION } from '../version.ts'
 import { PATHS } from './openapi-paths.ts'
-import type { Method, OperationSketch } from './openapi-sketch.ts'
+import type { Method, OperationSketch, Parameter } from './openapi-sketch.ts'
 import type { SchemaName } from './openapi-schemas.ts'
 import { SCHEMAS } from './openapi-schemas.ts'
 import { badQuery, queryOf, rawPath } from './target.ts'
@@ -73,23 +73,39 @@ function parametersOf(path: string, method: string): ReadonlySet<string> | undef
 }
 
 function operationOf(sketch: OperationSketch) {
-  const { operationId, summary, parameters = [], body, status, otherStatus = status } = sketch
+  const { operationId, summary, parameters = [], status, otherStatus = status } = sketch
   return {
     operationId,
     summary,
     parameters,
-    ...(body !== undefined && {
-      requestBody: {
-        required: true,
-        description: body[1],
-        content: { [body[0]]: { schema: {} } },
-      },
-    }),
+    ...bodyOf(sketch),
     responses: {
       [status]: answerOf(sketch, status),
       [otherStatus]: answerOf(sketch, otherStatus),
       ...problemsOf(sketch.problems),
     },
+  }
+}
+
+function bodyOf({ body, formFields }: OperationSketch) {
+  if (body === undefined) return {}
+  const [mediaType, description] = body
+  const form = formFields && { 'multipart/form-data': { schema: formOf(formFields) } }
+  const content = { [mediaType]: { schema: {} }, ...form }
+  return { requestBody: { required: true, description, content } }
+}
+
+/** A plain form: fields that are empty say nothing, and a ticked box says `on`. */
+function formOf(fields: readonly Parameter[]) {
+  const properties = fields.map(({ name, description, schema }) => {
+    const flag = schema.enum && { enum: [...schema.enum, 'on'] }
+    return [name, { ...schema, description, ...flag }] as const
+  })
+  const file = { description: 'The one file, after the fields; its part may have any name.' }
+  return {
+    type: 'object',
+    required: ['file'],
+    properties: { ...Object.fromEntries(properties), file },
   }
 }
 

@@ -22,6 +22,7 @@ interface Operation {
     readonly required?: boolean
     readonly schema: object
   }[]
+  readonly requestBody?: { readonly content: Readonly<Record<string, Content>> }
   readonly responses: Readonly<
     Record<
       string,
