@@ -3,32 +3,19 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+import { startProgram, type Program } from '../helpers/program.ts'
 
 interface NodeStats {
   readonly quotaBytes: number
   readonly outbox: { readonly used: number }
-}
-
-interface Program {
-  readonly child: ChildProcess
-  readonly lines: readonly string[]
-  readonly stderr: () => string
-  /** Resolves with the first line of stdout that matches; rejects when the program ends before. */
-  line(pattern: RegExp): Promise<string>
-  /** Exit code, -1 where a signal ended it. */
-  readonly ended: Promise<number>
 }
 
 let folder = ''
@@ -46,29 +33,11 @@ function shoal(...argv: string[]): Program {
 }
 
 function shoalWith(env: Readonly<Record<string, string>>, ...argv: string[]): Program {
-  const child = spawn(process.execPath, [MAIN, ...argv], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TMPDIR: folder, ...env },
-  })
+  const program = startProgram(argv, { TMPDIR: folder, ...env })
+  const { child, ended } = program
   running.add(child)
-  const lines: string[] = []
-  let stderr = ''
-  child.stderr.on('data', (part: Buffer) => (stderr += part.toString()))
-  const reader = createInterface({ input: child.stdout })
-  reader.on('line', (line) => lines.push(line))
-  const ended = once(child, 'close').then(([code]) => {
-    running.delete(child)
-    return typeof code === 'number' ? code : -1
-  })
-  const line = async (pattern: RegExp): Promise<string> => {
-    for (;;) {
-      const found = lines.find((text) => pattern.test(text))
-      if (found !== undefined) return found
-      const next = await Promise.race([once(reader, 'line').then(() => true), ended])
-      if (next !== true) throw new Error(`ended with ${next} before ${pattern}: ${stderr}`)
-    }
-  }
-  return { child, lines, stderr: () => stderr, line, ended }
+  void ended.then(() => running.delete(child))
+  return program
 }
 
 function start(name: string, bootstrap: string, ...more: string[]): Program {
