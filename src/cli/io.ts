@@ -28,6 +28,8 @@ export interface Io {
   /** Aborted when the person wants the command to end (Ctrl-C, SIGTERM). */
   readonly signal: AbortSignal
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Has `listener` called when files are to be read again: SIGHUP, but for one of a terminal that is closed. */
+  readonly onHangUp?: (listener: () => void) => void
 }
 
 /** Text of others on one line of a terminal: control characters would move its cursor. */

@@ -32,6 +32,10 @@ process.once('disconnect', () => {
 })
 
 const { stdout, stderr, stdin } = process
+// a terminal that is closed ends what was started in it; elsewhere the signal says that files have changed
+const isAtTerminal = [stdin, stdout, stderr].some(({ isTTY }) => isTTY)
+const takesHangUps = process.argv[2] === 'start' && !isAtTerminal
+if (takesHangUps) process.on('SIGHUP', () => {}) // nothing has been read yet
 const env = { ...process.env }
 for (const name of [PASSPHRASE_VARIABLE, NETWORK_KEY_VARIABLE]) delete process.env[name] // no child shall have it
 // the title takes the place of the command line in what other programs see
@@ -46,6 +50,7 @@ const exit = await run(process.argv.slice(2), {
   stdin,
   env,
   signal: controller.signal,
+  ...(takesHangUps && { onHangUp: (listener: () => void) => process.on('SIGHUP', listener) }),
 })
 await Promise.all([stdout, stderr].map(flush))
 // What is left open now (a piped stdin, an idle socket) must not keep the process.

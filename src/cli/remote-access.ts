@@ -5,11 +5,12 @@
 import { randomBytes } from 'node:crypto'
 import { open, readFile } from 'node:fs/promises'
 import { isLoopback } from '../gateway/client-table.ts'
-import type { GatewayOptions } from '../gateway/server.ts'
+import type { Gateway, GatewayOptions } from '../gateway/server.ts'
+import type { TlsPair } from '../gateway/tls.ts'
 import { MAX_STORE_BYTES } from '../options.ts'
 import type { Logger } from '../runtime.ts'
 import type { Arguments, OptionSpec } from './command.ts'
-import { CommandError, systemCode, UsageError } from './failures.ts'
+import { CommandError, describeFailure, systemCode, UsageError } from './failures.ts'
 import { writeLine, type Io } from './io.ts'
 import { readSecretLine } from './secret-file.ts'
 import { parseSize } from './values.ts'
@@ -29,7 +30,11 @@ export const REMOTE_OPTIONS: Readonly<Record<string, OptionSpec>> = {
     value: 'NAME,…',
     help: 'names under which other machines reach the gateway',
   },
-  'tls-cert': { type: 'string', value: 'FILE', help: 'certificate chain, PEM; with --tls-key' },
+  'tls-cert': {
+    type: 'string',
+    value: 'FILE',
+    help: 'certificate chain, PEM; with --tls-key; read again on SIGHUP, as the token is',
+  },
   'tls-key': { type: 'string', value: 'FILE', help: 'its private key, PEM' },
   'deny-list': {
     type: 'string',
@@ -59,7 +64,8 @@ export async function remoteAccess(
   if (isRemote && tokenFile === undefined) {
     throw new UsageError(`--host ${host}: other machines reach that: give --token-file FILE, too`)
   }
-  const tls = await tlsOf(given)
+  const hasTls = [given.text('tls-cert'), given.text('tls-key')].some((file) => file !== undefined)
+  const tls = hasTls ? await pairOf(given) : undefined
   if (isRemote && tls === undefined) {
     log.logger.warn(
       `--host ${host}: without --tls-cert the token and all content go over the network in the clear`,
@@ -69,7 +75,7 @@ export async function remoteAccess(
   const maxUpload = given.text('max-upload')
   return {
     hostNames: hostNamesOf(given.text('host-name')),
-    ...(tokenFile !== undefined && { token: await tokenIn(tokenFile, log.io) }),
+    ...(tokenFile !== undefined && { token: await tokenFrom(tokenFile, log.io) }),
     ...(tls !== undefined && { tls }),
     ...(denyListFile !== undefined && { denyListFile }),
     ...(maxUpload !== undefined && {
@@ -78,8 +84,34 @@ export async function remoteAccess(
   }
 }
 
+/**
+ * Reads token and certificate again: renewed ones hold from now on, one that cannot be used leaves the old one.
+ * Says what came of it, a line each. Never rejects.
+ */
+export async function renewAccess(
+  given: Arguments,
+  gateway: Pick<Gateway, 'replaceToken' | 'replaceCertificate'>,
+  { logger, io }: { readonly logger: Logger; readonly io: Pick<Io, 'signal'> },
+): Promise<void> {
+  const renew = async (what: string, read: () => Promise<void>): Promise<void> => {
+    try {
+      await read()
+      logger.info(`the ${what} was read again`)
+    } catch (error) {
+      logger.warn(`the ${what} of before holds: ${describeFailure(error).text}`)
+    }
+  }
+  const tokenFile = given.text('token-file')
+  if (tokenFile !== undefined) {
+    await renew('token', async () => gateway.replaceToken(await tokenIn(tokenFile, io)))
+  }
+  if (given.text('tls-cert') !== undefined) {
+    await renew('certificate', async () => gateway.replaceCertificate(await pairOf(given)))
+  }
+}
+
 /** The first line of the file, which is made where it is not there. */
-async function tokenIn(file: string, io: Io): Promise<string> {
+async function tokenFrom(file: string, io: Io): Promise<string> {
   try {
     await using handle = await open(file, 'wx', 0o600)
     const token = randomBytes(TOKEN_BYTES).toString('base64url')
@@ -90,14 +122,17 @@ async function tokenIn(file: string, io: Io): Promise<string> {
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error
   }
-  const what = 'a token'
-  return readSecretLine({ file, what, label: file, maxBytes: MAX_TOKEN_BYTES }, io)
+  return tokenIn(file, io)
 }
 
-async function tlsOf(given: Arguments): Promise<GatewayOptions['tls']> {
+function tokenIn(file: string, io: Pick<Io, 'signal'>): Promise<string> {
+  return readSecretLine({ file, what: 'a token', label: file, maxBytes: MAX_TOKEN_BYTES }, io)
+}
+
+/** @throws UsageError for one without the other, CommandError for what cannot be read. */
+async function pairOf(given: Arguments): Promise<TlsPair> {
   const certFile = given.text('tls-cert')
   const keyFile = given.text('tls-key')
-  if (certFile === undefined && keyFile === undefined) return undefined
   if (certFile === undefined || keyFile === undefined) {
     throw new UsageError('--tls-cert and --tls-key go together')
   }

@@ -20,7 +20,7 @@ import { oneLine, untilAborted, writeLine, type Io } from './io.ts'
 import { LOG_OPTIONS, logSettings } from './log-options.ts'
 import { givenNetworkKey, NETWORK_KEY_OPTION } from './network-key.ts'
 import { askPassphrase, givenPassphrase, PASSPHRASE_FILE_OPTION } from './passphrase.ts'
-import { remoteAccess, REMOTE_OPTIONS } from './remote-access.ts'
+import { remoteAccess, REMOTE_OPTIONS, renewAccess } from './remote-access.ts'
 import { createSolvingLine } from './solving-line.ts'
 import type { StartNodeOptions } from './start-node.ts'
 import { canAsk } from './terminal-input.ts'
@@ -112,6 +112,10 @@ async function start(given: Arguments, io: Io): Promise<number> {
   try {
     const countsRequests = given.flag('count-requests')
     const gateway = await startGateway({ ...access, node, host, port, logger, countsRequests })
+    let renewing = Promise.resolve()
+    io.onHangUp?.(() => {
+      renewing = renewing.then(() => renewAccess(given, gateway, { logger, io }))
+    })
     writeLine(io.stdout, `gateway ${new URL(gateway.url).href}`)
     const stopFollowing = line.follow(node)
     try {

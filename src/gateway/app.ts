@@ -8,7 +8,7 @@ import express, { Router } from 'express'
 
 import { ShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
-import type { Logger } from '../runtime.ts'
+import type { Clock, Logger } from '../runtime.ts'
 import { systemClock } from '../runtime.ts'
 import { checkOrigin, createHostCheck } from './access.ts'
 import { createApi } from './api.ts'
@@ -23,7 +23,7 @@ import { Sites } from './safe/sites.ts'
 import { setOwnPageHeaders } from './safety.ts'
 import { UPLOAD_IDLE_MS } from './stalled-upload.ts'
 import { createStaticRoute, findStaticDir, pasteRoute, statusRoute } from './start-page.ts'
-import { TokenGate, type TokenClock } from './token.ts'
+import type { TokenGate } from './token.ts'
 import { createWaitRoutes } from './wait/wait-routes.ts'
 import { Waits } from './wait/waits.ts'
 
@@ -34,8 +34,8 @@ export interface AppOptions {
   readonly staticDir?: string
   /** More names under which the gateway answers; default: none. */
   readonly hostNames?: readonly string[]
-  /** Asked of every request; default: anyone may ask. A secret. */
-  readonly token?: string
+  /** Lets in who has its token; default: anyone may ask. */
+  readonly gate?: TokenGate
   /** Whether it speaks TLS; default false. */
   readonly isTls?: boolean
   /** What is not served; default: everything is. */
@@ -43,7 +43,7 @@ export interface AppOptions {
   /** Limits how often clients of other machines may ask; default false. */
   readonly isRemote?: boolean
   /** Time; default: the real one. */
-  readonly clock?: TokenClock
+  readonly clock?: Pick<Clock, 'now'>
   /** Name or address under which the gateway answers besides this machine's own names. */
   readonly host?: string
   /** How long an upload may stand still, ms; default UPLOAD_IDLE_MS. */
@@ -60,29 +60,27 @@ const DEFAULT_HOST = 'localhost'
 
 /** One person's own gateway has an origin for each site. */
 function sitesOf(options: AppOptions): Sites {
-  const { host = DEFAULT_HOST, hostNames = [], token, isTls = false } = options
+  const { host = DEFAULT_HOST, hostNames = [], gate, isTls = false } = options
   return new Sites({
     host,
-    isShared: isTls || token !== undefined || hostNames.length > 0,
-    hasLogin: token !== undefined,
+    isShared: isTls || gate !== undefined || hostNames.length > 0,
+    hasLogin: gate !== undefined,
   })
 }
-
-const realClock: TokenClock = { now: () => systemClock.now(), wallNow: () => Date.now() }
 
 /** Who is let in, and how often. */
 function accessOf(options: AppOptions, sites: Sites): Router {
   const {
     host = DEFAULT_HOST,
     hostNames = [],
-    token,
+    gate,
     isRemote = false,
-    clock = realClock,
+    clock = systemClock,
   } = options
   const access = Router()
   access.use(createHostCheck([host, ...hostNames], { hasSites: sites.areApart }))
   if (isRemote) access.use(createRateLimit(clock))
-  if (token !== undefined) access.use(createDoor(new TokenGate(token, clock)))
+  if (gate !== undefined) access.use(createDoor(gate))
   return access
 }
 

@@ -4,8 +4,7 @@
  * @module
  */
 import { createServer, STATUS_CODES } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
-import type { RequestListener, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { Server, ServerOptions, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
 import { ShoalError } from '../errors.ts'
@@ -15,7 +14,9 @@ import { bracketed } from './access.ts'
 import { createApp } from './app.ts'
 import { isLoopback } from './client-table.ts'
 import { openDenyList, type DenyList } from './deny-list.ts'
-import { MIN_TOKEN_LENGTH } from './token.ts'
+import type { TlsPair } from './tls.ts'
+import { createTlsListener } from './tls.ts'
+import { TokenGate } from './token.ts'
 import { Waits } from './wait/waits.ts'
 
 export interface GatewayOptions {
@@ -23,8 +24,8 @@ export interface GatewayOptions {
   readonly hostNames?: readonly string[]
   /** Asked of every request; default: anyone may ask. A secret. */
   readonly token?: string
-  /** Certificate and key, PEM: the gateway speaks TLS. */
-  readonly tls?: { readonly cert: string; readonly key: string }
+  /** The gateway speaks TLS. */
+  readonly tls?: TlsPair
   /** Keys that are not served, by hash: path of the list. */
   readonly denyListFile?: string
   readonly node: Node
@@ -48,6 +49,10 @@ export interface Gateway {
   readonly url: string
   readonly host: string
   readonly port: number
+  /** Asks for another token from now on. @throws ShoalError E_OPTION as at the start, or where it had none. */
+  replaceToken(token: string): void
+  /** Another pair for new connections; those that are open go on. @throws ShoalError E_OPTION likewise. */
+  replaceCertificate(pair: TlsPair): void
   /** Stops listening and ends open connections, in the middle of whatever they carry. Idempotent. */
   close(): Promise<void>
 }
@@ -86,21 +91,20 @@ const NOT_HTTP = { status: 400, detail: 'This is not a valid HTTP request.' }
  * missing or short, a certificate or deny-list that cannot be used.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { host = '127.0.0.1', port, tls, denyListFile, clock, ...rest } = options
-  const { node, logger, token } = rest
+  const { host = '127.0.0.1', port, tls, token, denyListFile, clock, ...rest } = options
+  const { node, logger } = rest
   const isRemote = !isLoopback(host)
-  checkToken(token, isRemote)
+  if (isRemote && token === undefined) {
+    throw new ShoalError('E_OPTION', 'token: a gateway that other machines reach needs one')
+  }
+  const gate = token === undefined ? undefined : new TokenGate(token)
+  const listener = createListener(tls)
+  const { server } = listener
   const denyList = denyListFile === undefined ? undefined : await denyListOf(denyListFile, rest)
   const waits = new Waits({ node, ...(clock !== undefined && { clock }) })
-  const app = createApp({
-    ...rest,
-    host,
-    isRemote,
-    isTls: tls !== undefined,
-    waits,
-    ...(denyList !== undefined && { denyList }),
-  })
-  const server = createListener(app, tls)
+  const isTls = tls !== undefined
+  const parts = { ...(gate && { gate }), ...(denyList && { denyList }) }
+  server.on('request', createApp({ ...rest, ...parts, host, isRemote, isTls, waits }))
   server.maxConnections = MAX_CONNECTIONS
   answerBrokenRequests(server)
   await listen(server, host, port).catch((error: unknown) => {
@@ -110,9 +114,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { port: boundPort } = server.address() as AddressInfo
   let closed: Promise<void> | undefined
   return {
-    url: `${tls === undefined ? 'http' : 'https'}://${bracketed(host)}:${boundPort}/`,
+    url: `${isTls ? 'https' : 'http'}://${bracketed(host)}:${boundPort}/`,
     host,
     port: boundPort,
+    replaceToken: (next) => {
+      if (gate === undefined) throw new ShoalError('E_OPTION', 'token: it was started without one')
+      gate.replace(next)
+    },
+    replaceCertificate: listener.replaceCertificate,
     close: () => {
       denyList?.close()
       return (closed ??= closeServer(server, waits))
@@ -132,20 +141,18 @@ function denyListOf(
   })
 }
 
-function checkToken(token: string | undefined, isRemote: boolean): void {
-  if (token === undefined && !isRemote) return
-  if (token !== undefined && token.length >= MIN_TOKEN_LENGTH) return
-  const words = `a gateway that other machines reach needs a token of ${MIN_TOKEN_LENGTH} characters or more`
-  throw new ShoalError('E_OPTION', `token: ${words}`)
+interface Listener {
+  readonly server: Server
+  readonly replaceCertificate: (pair: TlsPair) => void
 }
 
-function createListener(app: RequestListener, tls: GatewayOptions['tls']): Server {
-  if (tls === undefined) return createServer(SERVER_OPTIONS, app)
-  try {
-    return createTlsServer({ ...SERVER_OPTIONS, ...tls, minVersion: 'TLSv1.2' }, app)
-  } catch (cause) {
-    throw new ShoalError('E_OPTION', 'tls: this certificate and key cannot be used', { cause })
+/** @throws ShoalError E_OPTION for a certificate that cannot be used. */
+function createListener(tls: TlsPair | undefined): Listener {
+  if (tls !== undefined) return createTlsListener(tls, SERVER_OPTIONS)
+  const replaceCertificate = (): void => {
+    throw new ShoalError('E_OPTION', 'tls: it was started without TLS')
   }
+  return { server: createServer(SERVER_OPTIONS), replaceCertificate }
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -8,11 +8,11 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { Request } from 'express'
 
 import { ShoalError } from '../errors.ts'
-import type { Clock } from '../runtime.ts'
+import { systemClock, type Clock } from '../runtime.ts'
 import { clientOf, ClientTable } from './client-table.ts'
 
 /** Least length of a token, characters: 128 bits of base64url. */
-export const MIN_TOKEN_LENGTH = 22
+const MIN_TOKEN_LENGTH = 22
 /** How long a login holds, s: 30 days. */
 export const LOGIN_S = 30 * 24 * 3600
 const COOKIE = 'shoal-login'
@@ -32,17 +32,22 @@ export interface TokenClock extends Pick<Clock, 'now'> {
   wallNow(): number
 }
 
+const realClock: TokenClock = { now: () => systemClock.now(), wallNow: () => Date.now() }
+
 export class TokenGate {
-  readonly #digest: Buffer
-  readonly #signingKey: Buffer
+  #secrets: Secrets
   readonly #clock: TokenClock
   readonly #wrong = new ClientTable<Wrong>()
 
-  constructor(token: string, clock: TokenClock) {
-    this.#digest = digestOf(token)
-    // logins end when the token changes, and live through a restart
-    this.#signingKey = createHmac('sha256', token).update('shoal/login/1').digest()
+  /** @throws ShoalError E_OPTION for a token that is too short. */
+  constructor(token: string, clock: TokenClock = realClock) {
+    this.#secrets = secretsOf(token)
     this.#clock = clock
+  }
+
+  /** Asks for another token from now on; all logins with the old one end. @throws as the constructor. */
+  replace(token: string): void {
+    this.#secrets = secretsOf(token)
   }
 
   /**
@@ -65,7 +70,7 @@ export class TokenGate {
       const seconds = Math.ceil((wrong.untilMs - nowMs) / 1000)
       throw new ShoalError('E_BUSY', `Too many wrong tokens: wait ${seconds} s.`)
     }
-    if (timingSafeEqual(digestOf(token), this.#digest)) {
+    if (timingSafeEqual(digestOf(token), this.#secrets.digest)) {
       this.#wrong.delete(client)
       return true
     }
@@ -92,8 +97,22 @@ export class TokenGate {
   }
 
   #signature(end: number): string {
-    return createHmac('sha256', this.#signingKey).update(String(end)).digest('base64url')
+    return createHmac('sha256', this.#secrets.signingKey).update(String(end)).digest('base64url')
   }
+}
+
+interface Secrets {
+  readonly digest: Buffer
+  /** Of the token, so that logins live through a restart, and end when it changes. */
+  readonly signingKey: Buffer
+}
+
+function secretsOf(token: string): Secrets {
+  if (token.length < MIN_TOKEN_LENGTH) {
+    throw new ShoalError('E_OPTION', `token: it needs ${MIN_TOKEN_LENGTH} characters or more`)
+  }
+  const signingKey = createHmac('sha256', token).update('shoal/login/1').digest()
+  return { digest: digestOf(token), signingKey }
 }
 
 /** Of equal length whatever the text, so that comparing takes the same time. */

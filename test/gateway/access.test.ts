@@ -19,7 +19,7 @@ import { createProblemHandler } from '../../src/gateway/problem.ts'
 import { BURST, createRateLimit, RATE } from '../../src/gateway/rate-limit.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import { createTransferRoutes } from '../../src/gateway/transfer-routes.ts'
-import { LOGIN_S } from '../../src/gateway/token.ts'
+import { LOGIN_S, TokenGate } from '../../src/gateway/token.ts'
 import { formatUri, parseUri, type ContentUri } from '../../src/keys/uri.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { CERTIFICATE, CERTIFICATE_KEY } from '../helpers/certificate.ts'
@@ -32,7 +32,9 @@ function gateway(token = TOKEN) {
   const node = createFakeNode()
   const time = { nowMs: 0 }
   const clock = { now: () => time.nowMs, wallNow: () => 1_800_000_000_000 + time.nowMs }
-  const agent = request(createApp({ node, logger: silentLogger, token, clock }))
+  const agent = request(
+    createApp({ node, logger: silentLogger, gate: new TokenGate(token, clock) }),
+  )
   return { node, agent, time }
 }
 
@@ -404,7 +406,7 @@ test('a gateway with a token, TLS or other names sends nobody to the origin of a
   const uri = node.addFolder({ 'index.html': 'x' }, 'site')
   const navigation = { ...PAGE, 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' }
   const Authorization = `Bearer ${TOKEN}`
-  const shared = [{ token: TOKEN }, { isTls: true }, { hostNames: ['node.example'] }]
+  const shared = [{ gate: new TokenGate(TOKEN) }, { isTls: true }, { hostNames: ['node.example'] }]
   for (const options of [{}, ...shared]) {
     const agent = request(createApp({ node, logger: silentLogger, ...options }))
     const label = `${'a'.repeat(52)}.localhost`

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import request from 'supertest'
 
 import { createApp } from '../../src/gateway/app.ts'
+import { TokenGate } from '../../src/gateway/token.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 
@@ -15,7 +16,8 @@ const OWN = { Authorization, 'Sec-Fetch-Site': 'same-origin' }
 function gateway(token?: string) {
   const node = createFakeNode()
   const options = { node, logger: silentLogger, isTls: true }
-  const agent = request(createApp({ ...options, ...(token !== undefined && { token }) }))
+  const gate = token === undefined ? {} : { gate: new TokenGate(token) }
+  const agent = request(createApp({ ...options, ...gate }))
   return { node, agent }
 }
 

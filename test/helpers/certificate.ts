@@ -1,6 +1,6 @@
 /**
- * A certificate for localhost that signs itself, and its key: for tests, worth nothing elsewhere. Valid
- * for a hundred years.
+ * Two certificates for localhost that sign themselves, and their keys: for tests, worth nothing elsewhere.
+ * Valid for a hundred years.
  * @module
  */
 
@@ -21,5 +21,25 @@ export const CERTIFICATE_KEY = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQguTnKXKBtQN7CYJXH
 QBZUZf1D4hbrMEXt9Wb9boQJVlChRANCAATXpiUMU2U+ieg//oukZ0+Bt7l4vuVr
 shFelprNrPYm5eQMi30xay7f//a3OPAeqiEF4nbaLKim5Gzm58n2Seeu
+-----END PRIVATE KEY-----
+`
+
+export const OTHER_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUaYKqfwYtgkuAq6JZAHuRnReJGZ0wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjAzMzYwNFoYDzIxMjYxMDI5
+MDMzNjA0WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAT/ExTWC/CatkwSdEtspGLNaaQtprAUVfLsnyG4sm8z0gKexZcRsn8g
+DGKmKKb0JUbzB19WL1EBXHt6UXkj9WiVo28wbTAdBgNVHQ4EFgQUI7WG7hk6iNa8
+rsXp7lgxWAxjlUkwHwYDVR0jBBgwFoAUI7WG7hk6iNa8rsXp7lgxWAxjlUkwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgf5VZ5sw0gzb097IQw+TV1e5z4+e58dC0GKGB434HDf4CIQDC
+wkA+S51tNRYhyCdzaPdgrg98e4NejXVlXjIuRzlZZw==
+-----END CERTIFICATE-----
+`
+
+export const OTHER_CERTIFICATE_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgUqTCSjdJxZVSt9pr
+ux2wF5k4EeV4AVdbTDz2LZz69+qhRANCAAT/ExTWC/CatkwSdEtspGLNaaQtprAU
+VfLsnyG4sm8z0gKexZcRsn8gDGKmKKb0JUbzB19WL1EBXHt6UXkj9WiV
 -----END PRIVATE KEY-----
 `
