@@ -42,13 +42,10 @@ function tableRows(text: string): string[][] {
   )
 }
 
-/** Every Markdown file at the top, below docs/ and below changelog/, by its path from the root. */
+/** Every Markdown file at the top and below docs/, by its path from the root. */
 function documents(): string[] {
-  const below = ['docs', 'changelog'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) =>
-      join(folder, path),
-    ),
-  )
+  const inDocs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  const below = inDocs.map((path) => join('docs', path))
   return [...readdirSync(root), ...below].filter((path) => path.endsWith('.md'))
 }
 
