@@ -7,6 +7,7 @@
 import type { Request, RequestHandler } from 'express'
 
 import { ShoalError } from '../errors.ts'
+import { clientOf, isLoopbackClient } from './client-table.ts'
 import { isPartOfPage } from './locality.ts'
 import { labelOfHost } from './safe/site-label.ts'
 
@@ -30,7 +31,7 @@ export function createHostCheck(
     if (!names.has(name) && !isOfSite) {
       throw new ShoalError(
         'E_ACCESS',
-        'This gateway answers only under the names localhost, 127.0.0.1 and [::1].',
+        'This gateway answers only under the names localhost, 127.0.0.1 and [::1], and those it was given.',
       )
     }
     next()
@@ -68,8 +69,10 @@ function isOfMarkup({ method, headers }: Request): boolean {
 
 function isOwnOrigin(request: Request): boolean {
   const { origin, host } = request.headers
-  const scheme = request.secure ? 'https' : 'http'
-  return origin === undefined || origin === `${scheme}://${host}`
+  // under a name that it was given the TLS may be that of a proxy
+  const mayBeProxied = !LOCAL_NAMES.includes(hostNameIn(host) ?? '')
+  const schemes = request.secure ? ['https'] : mayBeProxied ? ['http', 'https'] : ['http']
+  return origin === undefined || schemes.some((scheme) => origin === `${scheme}://${host}`)
 }
 
 function isOwnSite(site: string | string[] | undefined): boolean {

@@ -59,7 +59,9 @@ async function logIn(gate: TokenGate, request: Request, response: Response): Pro
     sendPage(response, { status: 401, next, isWrong: true })
     return
   }
-  response.setHeader('Set-Cookie', gate.cookie({ isSecure: request.secure }))
+  // the TLS may be that of a proxy
+  const isSecure = request.secure || request.headers.origin?.startsWith('https:') === true
+  response.setHeader('Set-Cookie', gate.cookie({ isSecure }))
   sendRedirect(response, 303, { Location: next, 'Cache-Control': 'no-store' })
 }
 

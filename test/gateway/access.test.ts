@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
-import express from 'express'
 import type { Request, Response } from 'express'
 import request from 'supertest'
 
@@ -15,10 +14,8 @@ import { isShoalError } from '../../src/errors.ts'
 import { createApp } from '../../src/gateway/app.ts'
 import { clientOf, ClientTable } from '../../src/gateway/client-table.ts'
 import { denyHash, openDenyList } from '../../src/gateway/deny-list.ts'
-import { createProblemHandler } from '../../src/gateway/problem.ts'
 import { BURST, createRateLimit, RATE } from '../../src/gateway/rate-limit.ts'
 import { startGateway } from '../../src/gateway/server.ts'
-import { createTransferRoutes } from '../../src/gateway/transfer-routes.ts'
 import { LOGIN_S, TokenGate } from '../../src/gateway/token.ts'
 import { formatUri, parseUri, type ContentUri } from '../../src/keys/uri.ts'
 import { silentLogger } from '../../src/runtime.ts'
@@ -254,21 +251,6 @@ test('the deny-list holds on the origin of a site, for ?info and partial answers
   const { fetch, inspect, lookUp } = node.calls
   assert.equal(fetch.length + inspect.length + lookUp.length + node.transfers.list().length, 0)
   await rm(folder, { recursive: true })
-})
-
-test('another machine with the token may not have the node write files', async () => {
-  const node = createFakeNode()
-  const routes = createTransferRoutes(node)
-  const app = express()
-  app.use((incoming, _response, next) => {
-    Object.defineProperty(incoming, 'socket', { value: { remoteAddress: '192.0.2.1' } })
-    next()
-  })
-  app.use('/api', routes, createProblemHandler(silentLogger))
-  const query = { uri: 'KSK@word', path: join(tmpdir(), 'shoal-from-afar') }
-  const { status, body } = await request(app).post('/api/v1/transfers').query(query)
-  assert.deepEqual([status, (body as { code: string }).code], [403, 'E_ACCESS'])
-  assert.deepEqual(node.transfers.list(), [])
 })
 
 test('a deny-list is read again when it changes, and a damaged one leaves the one of before', async (t) => {

@@ -10,6 +10,7 @@ import request from 'supertest'
 
 import { createApp } from '../../src/gateway/app.ts'
 import { startGateway } from '../../src/gateway/server.ts'
+import { TokenGate } from '../../src/gateway/token.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { runCli } from '../helpers/cli-io.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
@@ -109,7 +110,9 @@ test('what a proxy passes on cannot make the node write files, though it comes f
   const { folder, node, uri, untilDone } = await bench(t)
   const token = 'correct-horse-battery-staple'
   const hostNames = ['node.example.org', 'localhost.example.org']
-  const agent = request(createApp({ node, logger: silentLogger, token, hostNames }))
+  const agent = request(
+    createApp({ node, logger: silentLogger, gate: new TokenGate(token), hostNames }),
+  )
   const add = (file: string, headers: Readonly<Record<string, string>>) => {
     const query = { uri, path: join(folder, file) }
     const sent = agent.post('/api/v1/transfers').query(query)
