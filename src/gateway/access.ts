@@ -7,7 +7,6 @@
 import type { Request, RequestHandler } from 'express'
 
 import { ShoalError } from '../errors.ts'
-import { clientOf, isLoopbackClient } from './client-table.ts'
 import { isPartOfPage } from './locality.ts'
 import { labelOfHost } from './safe/site-label.ts'
 

@@ -92,7 +92,7 @@ const NOT_HTTP = { status: 400, detail: 'This is not a valid HTTP request.' }
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { host = '127.0.0.1', port, tls, token, denyListFile, clock, ...rest } = options
-  const { node, logger } = rest
+  const { node } = rest
   const isRemote = !isLoopback(host)
   if (isRemote && token === undefined) {
     throw new ShoalError('E_OPTION', 'token: a gateway that other machines reach needs one')

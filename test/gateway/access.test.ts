@@ -292,8 +292,8 @@ test('a deny-list stops downloads to disk that are under way, and those of other
   }
   const denyListFile = join(folder, 'denied')
   await writeFile(denyListFile, `${denyHash(parseUri(uri))}\n`)
-  const gateway = await startGateway({ node, logger: silentLogger, port: 0, denyListFile })
-  t.after(() => gateway.close())
+  const listening = await startGateway({ node, logger: silentLogger, port: 0, denyListFile })
+  t.after(() => listening.close())
   const states = node.transfers.list().map(({ phase, fault }) => [phase, fault])
   assert.deepEqual(states, [
     ['failed', 'E_DENIED'],

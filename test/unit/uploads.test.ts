@@ -210,8 +210,8 @@ function recordOf(tebibytes: number): Uint8Array {
   const state = { size: tebibytes * 2 ** 40, secret: new Uint8Array(32), snapshot, segments }
   const name = 'a'.repeat(255)
   const request = { name, contentType: undefined, isConvergent: false, isBare: false }
-  const rest = { tag: 'a'.repeat(64), length: state.size, result: undefined }
-  return encodeUpload({ id: 'f'.repeat(32), request, state, ...rest })
+  const others = { tag: 'a'.repeat(64), length: state.size, result: undefined }
+  return encodeUpload({ id: 'f'.repeat(32), request, state, ...others })
 }
 
 test('the journal has room for an upload of 1 TiB, and refuses a record that would outgrow it', async () => {
