@@ -216,11 +216,11 @@ export interface NodeUploads {
  */
 export type TransferPhase = 'queued' | 'running' | 'waiting' | 'paused' | 'done' | 'failed'
 
-/** A download to a file of this machine. */
+/** A download to a file of this machine, or, where the key ends with a slash, of a folder to one. */
 export interface Transfer {
   readonly id: number
   readonly uri: string
-  /** Absolute. The file appears there when it is whole; until then `<path>.part` is beside it. */
+  /** Absolute. What is downloaded appears there when it is whole; until then `<path>.part` is beside it. */
   readonly path: string
   readonly phase: TransferPhase
   /** 0 to 9; the greater goes first. */
@@ -237,7 +237,7 @@ export interface TransferRequest {
   readonly path: string
   /** Default 5. */
   readonly priority?: number
-  /** Replaces a file that is there; never a folder, link or device. */
+  /** A file replaces one that is there; never a folder, link or device. A folder replaces nothing. */
   readonly overwrite?: boolean
 }
 
@@ -254,7 +254,7 @@ export interface NodeTransfers {
   add(request: TransferRequest): Promise<Transfer>
   /** undefined: there is none. `paused: false` begins a failed one again. */
   change(id: number, change: TransferChange): Promise<Transfer | undefined>
-  /** Forgets it; a file that is not whole is removed. False: there is none. */
+  /** Forgets it; what is not whole is removed. False: there is none. */
   remove(id: number): Promise<boolean>
   /**
    * Stops those whose key is denied, which fail with E_DENIED, and lets none of them begin; `add` throws that

@@ -40,11 +40,11 @@ export const getCommand: Command = {
     },
     background: {
       type: 'boolean',
-      help: 'leave it to the node, which puts the file where --to says',
+      help: 'leave it to the node, which puts the file or folder where --to says',
     },
     to: {
       type: 'string',
-      value: 'FILE',
+      value: 'FILE|DIR',
       help: 'with --background; default: its name, in this folder',
     },
     gateway: GATEWAY_OPTION,
@@ -59,7 +59,7 @@ async function get(given: Arguments, io: Io): Promise<number> {
   const output = given.text('output')
   const to = given.text('to')
   if (given.flag('background')) {
-    if (output !== undefined) throw new UsageError('--output: say --to FILE with --background')
+    if (output !== undefined) throw new UsageError('--output: say --to with --background')
     return addTransfer({ gateway, key: key.path, to }, io)
   }
   if (to !== undefined) throw new UsageError('--to: goes with --background; otherwise -o FILE')

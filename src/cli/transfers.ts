@@ -6,7 +6,7 @@ import { basename, resolve } from 'node:path'
 import type { Answer } from '../client/index.ts'
 import type { Arguments, Command } from './command.ts'
 import { EXIT_DONE, UsageError } from './failures.ts'
-import { clientOf, GATEWAY_OPTION, gatewayOf } from './gateway-client.ts'
+import { clientOf, GATEWAY_OPTION, gatewayOf, isFolderPath } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
 import { formatBytes } from './values.ts'
 
@@ -15,8 +15,8 @@ export const transfersCommand: Command = {
   summary: 'Show and steer downloads in the background',
   details: [
     'ACTION is list (default), pause, resume, cancel or priority; N from 0 to 9, the greater goes first.',
-    '"shoal get --background" adds one. They go on after a restart of the node; a file appears when it is',
-    'whole, and until then FILE.part is beside it.',
+    '"shoal get --background" adds one. They go on after a restart of the node; a file or folder appears when',
+    'it is whole, and until then there is a .part beside it.',
   ],
   operands: ['[ACTION]', '[ID]', '[N]'],
   options: { gateway: GATEWAY_OPTION },
@@ -79,14 +79,18 @@ export async function addTransfer(
   }: { readonly gateway: URL; readonly key: string; readonly to: string | undefined },
   { signal, stdout }: Io,
 ): Promise<number> {
-  const path = resolve(to ?? nameIn(key))
+  const path = resolve(to ?? (await nameIn(key)))
   const uri = key.replace(/^\//, '')
   writeLine(stdout, lineOf(await clientOf(gateway).addTransfer({ uri, path, signal })))
   return EXIT_DONE
 }
 
-/** @throws UsageError where the key ends without a name that a file may have. */
-function nameIn(key: string): string {
+/** @throws UsageError where the key of a file ends without a name that one may have. */
+async function nameIn(key: string): Promise<string> {
+  if (isFolderPath(key)) {
+    const { folderNameOf } = await import('./get-folder.ts')
+    return folderNameOf(key)
+  }
   const last = key.split('?')[0]?.split('/').slice(2).at(-1) ?? ''
   const name = /%(?![0-9a-f]{2})/i.test(last) ? last : decodeURIComponent(last)
   if (name === '' || name !== basename(name) || name === '..' || name === '.') {

@@ -292,7 +292,7 @@ export class ShoalClient {
     return this.#json({ ...withSignal(signal), method: 'PATCH', path })
   }
 
-  /** Forgets a download; a file that is not whole is removed. */
+  /** Forgets a download; what is not whole is removed. */
   async removeTransfer(id: number, options?: CallOptions): Promise<void> {
     await this.#json({ ...options, method: 'DELETE', path: placeOf('transfers', id) })
   }

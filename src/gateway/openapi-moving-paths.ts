@@ -92,19 +92,20 @@ export const MOVING_PATHS: Readonly<Record<string, PathSketch>> = {
   '/api/v1/transfers': {
     get: {
       operationId: 'listTransfers',
-      summary: 'Downloads to files of the machine of the node.',
+      summary: 'Downloads to the disk of the node.',
       status: 200,
       answers: ['Transfers'],
       problems: [],
     },
     post: {
       operationId: 'addTransfer',
-      summary: 'Has the node fetch a key to a file, also after a restart.',
+      summary:
+        'Has the node fetch a key to a file, or one that ends with a slash to a folder, also after a restart.',
       parameters: [
         needed(query('uri', 'The key, in any spelling.')),
-        needed(query('path', 'Where the file goes: absolute, on the machine of the node.')),
+        needed(query('path', 'Where it goes: absolute, on the machine of the node.')),
         PRIORITY,
-        flagOf('overwrite', 'Replaces a file that is there.'),
+        flagOf('overwrite', 'Replaces a file that is there; a folder replaces nothing.'),
       ],
       status: 201,
       answers: ['Transfer'],
@@ -140,7 +141,7 @@ export const MOVING_PATHS: Readonly<Record<string, PathSketch>> = {
     },
     delete: {
       operationId: 'removeTransfer',
-      summary: 'Forgets a download; a file that is not whole is removed.',
+      summary: 'Forgets a download; what is not whole is removed.',
       parameters: [TRANSFER_ID],
       status: 204,
       answers: [],

@@ -7,6 +7,7 @@ import { ShoalError } from '../errors.ts'
 import { parseUri } from '../keys/uri.ts'
 import type { FetchOutcome, Node } from '../node-types.ts'
 import { Chain, checkRoom, PartFile, removePart } from './target-file.ts'
+import type { Place } from './target-file.ts'
 
 /** What of a download is on the disk for good. */
 export interface Kept {
@@ -16,13 +17,17 @@ export interface Kept {
   readonly digest: string
   /** Of the content: under a name there may be another one by now. */
   readonly identity: string | undefined
+  /** Of a folder, whose whole files are there by name: the one that came in, by its names joined with `/`. */
+  readonly file?: { readonly name: string; readonly kept: Kept } | undefined
 }
+
+/** What may be there later. */
+export type Missing = 'not-found' | 'no-peers' | 'timed-out'
 
 export const NOTHING_KEPT: Kept = { bytes: 0, digest: '', identity: undefined }
 
-export interface DownloadRequest {
+export interface DownloadRequest extends Place {
   readonly uri: string
-  readonly path: string
   readonly overwrite: boolean
   readonly kept: Kept
   /** More is kept after as many bytes. */
@@ -43,7 +48,7 @@ type Found = FetchOutcome & { type: 'found' }
 export async function download(
   request: DownloadRequest,
   fetch: Node['fetch'],
-): Promise<'not-found' | 'no-peers' | 'timed-out' | undefined> {
+): Promise<Missing | undefined> {
   const { kept } = request
   const outcome = await ask(request, kept.bytes, fetch)
   if (outcome.type === 'not-found' || outcome.type === 'no-peers' || outcome.type === 'timed-out') {
@@ -66,12 +71,13 @@ export async function download(
   }
 }
 
-async function openPart(found: Found, { path, kept, onsize }: DownloadRequest): Promise<PartFile> {
+async function openPart(found: Found, request: DownloadRequest): Promise<PartFile> {
+  const { part, kept, onsize } = request
   // begun before, and nothing of it kept
-  if (kept.bytes === 0 && kept.identity !== undefined) await removePart(path)
+  if (kept.bytes === 0 && kept.identity !== undefined) await removePart(part)
   onsize(found.size)
-  await checkRoom(path, found.size - kept.bytes)
-  return PartFile.open(path, kept.bytes)
+  await checkRoom(part, found.size - kept.bytes)
+  return PartFile.open(request, kept.bytes)
 }
 
 async function complete(file: PartFile, found: Found, request: DownloadRequest): Promise<void> {
@@ -119,8 +125,8 @@ async function fill(file: PartFile, found: Found, request: DownloadRequest): Pro
   return chain.end()
 }
 
-async function startAnew({ path, onkept }: DownloadRequest): Promise<void> {
-  await removePart(path)
+async function startAnew({ part, onkept }: DownloadRequest): Promise<void> {
+  await removePart(part)
   await onkept(NOTHING_KEPT)
 }
 
@@ -129,7 +135,8 @@ async function letGo(found: Found, error: unknown): Promise<never> {
   throw error
 }
 
-function noFile(type: FetchOutcome['type']): ShoalError {
+/** Why a key cannot be downloaded. */
+export function noFile(type: FetchOutcome['type']): ShoalError {
   if (type === 'no-such-path') return new ShoalError('E_NO_PATH', 'The site has no such path.')
-  return new ShoalError('E_FOLDER', 'That is a folder: downloads to disk take one file.')
+  return new ShoalError('E_FOLDER', 'That is a folder: end its key with a slash to have all of it.')
 }

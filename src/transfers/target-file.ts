@@ -13,7 +13,8 @@ import { ShoalError } from '../errors.ts'
 
 const MAX_PATH_BYTES = 4096
 const MAX_NAME_BYTES = 250 // with its ending it is a name that every file system takes
-const PART = '.part'
+/** Ending of what is not whole yet. */
+export const PART = '.part'
 const READ_BYTES = 1024 * 1024
 /** Left to others on a disk, bytes. */
 const SPARE_BYTES = 64 * 1024 * 1024
@@ -46,8 +47,8 @@ export async function checkedPath(
   return kept
 }
 
-/** @throws ShoalError E_EXISTS, E_PATH */
-async function checkFree(path: string, overwrite: boolean): Promise<void> {
+/** @throws ShoalError E_EXISTS where something is there, E_PATH where it may not be replaced. */
+export async function checkFree(path: string, overwrite: boolean): Promise<void> {
   const found = await lstat(path).catch(absent)
   if (found === undefined) return
   if (!overwrite) throw new ShoalError('E_EXISTS', 'There is a file at that path already.')
@@ -66,31 +67,37 @@ function isInside(path: string, folder: string): boolean {
   return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
 }
 
+/** Where a download ends, and where it grows: on the way there, or beside it. */
+export interface Place {
+  readonly path: string
+  readonly part: string
+}
+
 /** The file that a download grows in. All methods throw what the system says besides. */
 export class PartFile {
-  readonly #path: string
+  readonly #place: Place
   readonly #file: FileHandle
 
-  private constructor(path: string, file: FileHandle) {
-    this.#path = path
+  private constructor(place: Place, file: FileHandle) {
+    this.#place = place
     this.#file = file
   }
 
   /**
-   * Opens `<path>.part` and cuts it to `keptBytes`; a new one for 0. @throws ShoalError E_PATH where the
+   * Opens the part and cuts it to `keptBytes`; a new one for 0. @throws ShoalError E_PATH where a
    * folder is another one by now, E_EXISTS where the part of a new download is there already.
    */
-  static async open(path: string, keptBytes: number): Promise<PartFile> {
-    await checkFolder(path)
+  static async open(place: Place, keptBytes: number): Promise<PartFile> {
+    await checkFolder(place.path)
     const flags = keptBytes === 0 ? NEW_FILE : OLD_FILE
-    const file = await open(path + PART, flags, 0o600).catch((error: NodeJS.ErrnoException) => {
+    const file = await open(place.part, flags, 0o600).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error
       throw new ShoalError('E_EXISTS', 'There is a .part of another download at that path.')
     })
     const stat = await file.stat()
     if (stat.isFile() && stat.nlink === 1 && stat.size >= keptBytes) {
       await file.truncate(keptBytes)
-      return new PartFile(path, file)
+      return new PartFile(place, file)
     }
     await file.close()
     throw new ShoalError('E_PATH', 'What was there of the download has been changed.')
@@ -130,11 +137,12 @@ export class PartFile {
   async finish(overwrite: boolean): Promise<void> {
     await this.#file.sync()
     await this.#file.close()
-    await checkFolder(this.#path)
-    await checkFree(this.#path, overwrite)
-    if (overwrite) await rename(this.#path + PART, this.#path)
-    else await renameToNew(this.#path + PART, this.#path)
-    await syncFolder(dirname(this.#path))
+    const { path, part } = this.#place
+    await checkFolder(path)
+    await checkFree(path, overwrite)
+    if (overwrite) await rename(part, path)
+    else await renameToNew(part, path)
+    await syncFolder(dirname(path))
   }
 
   /** Idempotent. */
@@ -144,8 +152,8 @@ export class PartFile {
 }
 
 /** Removes what a download has left; a link is removed, not followed. */
-export async function removePart(path: string): Promise<void> {
-  await rm(path + PART, { force: true })
+export async function removePart(part: string, { isFolder = false } = {}): Promise<void> {
+  await rm(part, { force: true, recursive: isFolder })
 }
 
 /** @throws ShoalError E_STORE_FULL where the disk has no room for that much more. */
@@ -206,7 +214,8 @@ async function renameToNew(from: string, to: string): Promise<void> {
   await (fault === undefined ? rm(from) : rename(from, to))
 }
 
-async function checkFolder(path: string): Promise<void> {
+/** @throws ShoalError E_PATH where the way to the folder leads over a link. */
+export async function checkFolder(path: string): Promise<void> {
   if ((await folderOf(path)) === dirname(path)) return
   throw new ShoalError('E_PATH', 'The folder of the download leads somewhere else by now.')
 }

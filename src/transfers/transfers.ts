@@ -19,9 +19,10 @@ import type {
 import type { Clock } from '../runtime.ts'
 import { linkAbort } from '../signals.ts'
 import type { LinkedAbort } from '../signals.ts'
+import { checkPinned, downloadFolder, isFolderUri } from './download-folder.ts'
 import { download, NOTHING_KEPT } from './download.ts'
 import type { Kept } from './download.ts'
-import { checkedPath, removePart } from './target-file.ts'
+import { checkedPath, PART, removePart } from './target-file.ts'
 
 /** Far more than a person lines up; those that are done go first. */
 export const MAX_TRANSFERS = 1000
@@ -105,11 +106,15 @@ export class Transfers implements NodeTransfers {
   }
 
   async add(request: TransferRequest): Promise<Transfer> {
-    const { uri, priority = DEFAULT_PRIORITY, overwrite = false } = request
+    const { uri, priority = DEFAULT_PRIORITY } = request
     checkPriority(priority)
-    if (this.#isDenied(parseUri(uri))) {
+    const key = parseUri(uri)
+    if (this.#isDenied(key)) {
       throw new ShoalError('E_DENIED', 'The operator of this node does not let it fetch this key.')
     }
+    const isFolder = isFolderUri(key)
+    if (isFolder) checkPinned(key)
+    const overwrite = request.overwrite === true && !isFolder // folders are never replaced
     const forbidden = this.#options.dataDir
     const path = await checkedPath(request.path, { overwrite, forbidden })
     const isTaken = [...this.#entries.values()].some(
@@ -155,7 +160,7 @@ export class Transfers implements NodeTransfers {
     await halt(entry)
     // without an identity nothing of it was ever there: a .part would be of somebody else
     if (entry.now.phase !== 'done' && entry.now.kept.identity !== undefined) {
-      await removePart(entry.now.path)
+      await removePart(entry.now.path + PART, { isFolder: isFolderUri(parseUri(entry.now.uri)) })
     }
     await this.#save()
     this.#startNext()
@@ -228,10 +233,12 @@ export class Transfers implements NodeTransfers {
     const { uri, path, overwrite, kept } = entry.now
     const { clock, fetch, pieceBytes = PIECE_BYTES } = this.#options
     let toldMs = Number.NEGATIVE_INFINITY
-    const missing = await download(
+    const take = isFolderUri(parseUri(uri)) ? downloadFolder : download
+    const missing = await take(
       {
         uri,
         path,
+        part: path + PART,
         overwrite,
         kept,
         pieceBytes,

@@ -163,6 +163,11 @@ test('the commands add, show and end a download', async (t) => {
   assert.match((await runCli(['transfers', 'resume', '2', ...to])).stdout, /^2 running/)
   assert.equal((await runCli(['transfers', 'cancel', '2', ...to])).exit, 0)
   assert.equal(node.transfers.get(2), undefined)
+  const site = `${node.addFolder({ 'a.txt': 'a' }, 'site')}/`
+  const whole = await runCli(['get', site, '--background', '--to', join(folder, 'e'), ...to])
+  assert.deepEqual([whole.exit, whole.stderr], [0, ''])
+  await untilDone(3)
+  assert.equal(await readFile(join(folder, 'e', 'a.txt'), 'utf8'), 'a')
   for (const words of [['pause'], ['pause', 'x'], ['burn', '1'], ['priority', '1', '10']]) {
     assert.equal((await runCli(['transfers', ...words, ...to])).exit, 2, words.join(' '))
   }
