@@ -44,7 +44,7 @@ export const REMOTE_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   'max-upload': {
     type: 'string',
     value: 'SIZE',
-    help: 'longest upload that the gateway takes, all its parts together (default: what the store takes)',
+    help: 'longest upload, all its parts together (default: what the store takes)',
   },
 }
 
