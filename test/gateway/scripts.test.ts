@@ -4,9 +4,11 @@ import { test } from 'node:test'
 
 import request from 'supertest'
 
+import type { AppOptions } from '../../src/gateway/app.ts'
 import { createApp } from '../../src/gateway/app.ts'
 import { ScriptPermissions } from '../../src/gateway/safe/script-permission.ts'
 import { startGateway } from '../../src/gateway/server.ts'
+import { TokenGate } from '../../src/gateway/token.ts'
 import { parseUri } from '../../src/keys/uri.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { runCli } from '../helpers/cli-io.ts'
@@ -17,7 +19,7 @@ const SITE = '/api/v1/scripts/site'
 const LABEL = 'a'.repeat(52)
 const FILES = { 'index.html': 'front' }
 
-function gateway(options: { readonly token?: string; readonly host?: string } = {}) {
+function gateway(options: Pick<AppOptions, 'gate' | 'host'> = {}) {
   const node = createFakeNode()
   const agent = request(createApp({ node, logger: silentLogger, ...options }))
   const ask = (method: 'get' | 'post' | 'delete', path: string, uri?: string) =>
@@ -129,7 +131,7 @@ test('where all sites share one origin none may run scripts, and that is said', 
   assert.match((body as { detail: string }).detail, /share one origin/)
   const list = await shared.ask('get', '/api/v1/scripts')
   assert.match((list.body as { hindrance: string }).hindrance, /share one origin/)
-  const closed = gateway({ token: 'correct-horse-battery-staple' })
+  const closed = gateway({ gate: new TokenGate('correct-horse-battery-staple') })
   for (const method of ['get', 'post', 'delete'] as const) {
     assert.equal((await closed.ask(method, SITE, 'KSK@a')).status, 401)
   }
