@@ -128,6 +128,16 @@ export class ShoalClient {
     return this.#json({ ...options, path: `${API}/status` })
   }
 
+  /** How the node is, now and at each change, until `signal` aborts or the loop is left. */
+  async *followStatus(options?: CallOptions): AsyncGenerator<Answer<'Status'>, void> {
+    for await (const { name, value } of this.#events({
+      ...options,
+      path: `${API}/status/events`,
+    })) {
+      if (name === 'status') yield value as Answer<'Status'>
+    }
+  }
+
   /** The OpenAPI document. */
   description(options?: CallOptions): Promise<Readonly<Record<string, unknown>>> {
     return this.#json({ ...options, path: `${API}/openapi.json` })
@@ -152,6 +162,17 @@ export class ShoalClient {
   /** How far an insert has spread; `statusPath` as its answer has it. */
   spread(statusPath: string, options?: CallOptions): Promise<Answer<'Spread'>> {
     return this.#json({ ...options, path: statusPath })
+  }
+
+  /** How far an insert has spread, now and at each change, until others hold all of it. */
+  async *followSpread(
+    statusPath: string,
+    options?: CallOptions,
+  ): AsyncGenerator<Answer<'Spread'>, void> {
+    const call: Call = { ...options, path: `${statusPath}/events` }
+    for await (const { name, value } of this.#events(call)) {
+      if (name === 'spread') yield value as Answer<'Spread'>
+    }
   }
 
   /** The newest edition of a USK, asked of the network now; `timeout` in seconds. */

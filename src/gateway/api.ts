@@ -3,7 +3,6 @@
  * of other origins.
  * @module
  */
-import type { RequestHandler } from 'express'
 import { Router } from 'express'
 
 import { ShoalError } from '../errors.ts'
@@ -15,10 +14,11 @@ import { createInsertRoute } from './insert-route.ts'
 import { createKeysRoute } from './keys-route.ts'
 import { describeRoute, refuseUnknownParameters } from './openapi.ts'
 import type { Answer } from './openapi-schemas.ts'
-import { methodError } from './problem.ts'
+import { refuseMethod } from './problem.ts'
 import { createPublishRoute } from './publish-route.ts'
 import { createScriptRoutes } from './safe/script-routes.ts'
 import type { Sites } from './safe/sites.ts'
+import { createStatusRoutes } from './status-routes.ts'
 import { createCheckRoute, createResizeRoute } from './store-routes.ts'
 import { createTransferRoutes } from './transfer-routes.ts'
 import { createUploadRoutes } from './uploads/upload-routes.ts'
@@ -50,16 +50,10 @@ export function createApi({ node, logger, uploads, sites }: ApiOptions): Router 
   api.use(createUploadRoutes(node, places))
   api.use(createTransferRoutes(node))
   api.route('/v1/publish').post(publish).all(refuseMethod('POST'))
-  api.route('/v1/inserts/:id').get(insertStatusRoute(node)).all(onlyGet)
   api.route('/v1/lookup').get(createLookUpRoute(node)).all(onlyGet)
   api.route('/v1/watch').get(createWatchRoute(node)).all(onlyGet)
   api.route('/v1/announce').post(createAnnounceRoute(node)).all(refuseMethod('POST'))
-  api
-    .route('/v1/status')
-    .get((_request, response) => {
-      response.json(node.status() satisfies Answer<'Status'>)
-    })
-    .all(onlyGet)
+  api.use(createStatusRoutes(node))
   api
     .route('/v1/store')
     .get((_request, response) => {
@@ -74,20 +68,4 @@ export function createApi({ node, logger, uploads, sites }: ApiOptions): Router 
     throw new ShoalError('E_ROUTE', 'The API has no such address.')
   })
   return api
-}
-
-function insertStatusRoute(node: Node): RequestHandler<{ id: string }> {
-  return (request, response) => {
-    const { id } = request.params
-    const status = /^\d{1,15}$/.test(id) ? node.insertStatus(Number(id)) : undefined
-    if (status === undefined) throw new ShoalError('E_ROUTE', 'There is no such insert.')
-    const { blocks, spreadBlocks, lostBlocks, peers } = status
-    response.json({ blocks, spreadBlocks, lostBlocks, peers } satisfies Answer<'Spread'>)
-  }
-}
-
-function refuseMethod(allow: string): RequestHandler {
-  return (_request, response) => {
-    throw methodError(response, allow)
-  }
 }

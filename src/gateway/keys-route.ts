@@ -8,7 +8,7 @@ import { Router } from 'express'
 
 import { ShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
-import { methodError } from './problem.ts'
+import { refuseMethod } from './problem.ts'
 import { UPLOAD_IDLE_MS, unlessStalled } from './stalled-upload.ts'
 import { queryOf, textOf } from './target.ts'
 
@@ -92,10 +92,4 @@ async function textIn(body: AsyncIterable<Uint8Array>): Promise<string> {
     pieces.push(piece)
   }
   return Buffer.concat(pieces).toString('utf8')
-}
-
-function refuseMethod(allow: string): RequestHandler {
-  return (_request, response) => {
-    throw methodError(response, allow)
-  }
 }

@@ -62,7 +62,7 @@ export const MOVING_PATHS: Readonly<Record<string, PathSketch>> = {
   '/api/v1/uploads/{id}': {
     get: {
       operationId: 'getUpload',
-      summary: 'How far an upload is; HEAD says it in header fields alone.',
+      summary: 'How far an upload is; HEAD answers 204 and says it in header fields alone.',
       parameters: [UPLOAD_ID],
       status: 200,
       answers: ['Upload'],
@@ -137,7 +137,7 @@ export const MOVING_PATHS: Readonly<Record<string, PathSketch>> = {
       parameters: [TRANSFER_ID, flagOf('paused', 'Off: goes on, also where it failed.'), PRIORITY],
       status: 200,
       answers: ['Transfer'],
-      problems: [404],
+      problems: [404, 507],
     },
     delete: {
       operationId: 'removeTransfer',
@@ -145,7 +145,7 @@ export const MOVING_PATHS: Readonly<Record<string, PathSketch>> = {
       parameters: [TRANSFER_ID],
       status: 204,
       answers: [],
-      problems: [404],
+      problems: [404, 507],
     },
   },
   '/api/v1/waits': {

@@ -17,6 +17,7 @@ const TIMEOUT = query('timeout', 'Seconds to wait for the network.', {
 const FOLDER = flagOf('folder', 'The body is a tar, its names sorted by their bytes.')
 const NAME = query('name', 'File name: last part of the key, and where the type comes from.')
 const TYPE = query('type', 'Media type, in place of the one that the name gives.')
+const INSERT_ID = inPath('id', 'As in the Link of the insert.', '^[0-9]{1,15}$')
 const KEY_NAME = inPath('name', 'Name of the key.')
 const UPLOAD = [400, 409, 413, 429, 503, 504, 507] as const
 const CONTENT = ['application/octet-stream', 'The content, or with `folder` a tar of it.'] as const
@@ -79,10 +80,21 @@ export const PATHS: Readonly<Record<string, PathSketch>> = {
     get: {
       operationId: 'getSpread',
       summary: 'How far an insert has spread.',
-      parameters: [inPath('id', 'As in the Link of the insert.', '^[0-9]{1,15}$')],
+      parameters: [INSERT_ID],
       status: 200,
       answers: ['Spread'],
       problems: [404],
+    },
+  },
+  '/api/v1/inserts/{id}/events': {
+    get: {
+      operationId: 'followSpread',
+      summary: 'How far an insert has spread, now and at each change, until others hold all of it.',
+      parameters: [INSERT_ID],
+      status: 200,
+      answers: [],
+      events: { spread: 'Spread' },
+      problems: [404, 429],
     },
   },
   '/api/v1/lookup': {
@@ -124,6 +136,16 @@ export const PATHS: Readonly<Record<string, PathSketch>> = {
       status: 200,
       answers: ['Status'],
       problems: [],
+    },
+  },
+  '/api/v1/status/events': {
+    get: {
+      operationId: 'followStatus',
+      summary: 'How the node is, now and at each change.',
+      status: 200,
+      answers: [],
+      events: { status: 'Status' },
+      problems: [429],
     },
   },
   '/api/v1/store': {

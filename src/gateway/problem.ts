@@ -6,7 +6,7 @@
 import type { ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 
-import type { ErrorRequestHandler, Request } from 'express'
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express'
 
 import { ERROR_CODES, isShoalError, ShoalError } from '../errors.ts'
 import type { Logger } from '../runtime.ts'
@@ -54,6 +54,13 @@ export function problemOf(error: unknown): Problem {
 export function methodError(response: ServerResponse, allow: string): ShoalError {
   response.setHeader('Allow', allow)
   return new ShoalError('E_METHOD', `This address takes ${allow} only.`)
+}
+
+/** Answers what `allow` does not name with 405; comes after the methods of an address. */
+export function refuseMethod(allow: string): RequestHandler {
+  return (_request, response) => {
+    throw methodError(response, allow)
+  }
 }
 
 function problemWith(code: Problem['code'], status: number, detail: string): Problem {

@@ -82,6 +82,16 @@ const TRIES: Readonly<Record<string, readonly Try[]>> = {
     { path: '/api/v1/inserts/8', status: 404 },
     { path: '/api/v1/inserts/none', status: 404 },
   ],
+  'GET /api/v1/inserts/{id}/events': [
+    {
+      path: '/api/v1/inserts/7/events',
+      prepare: (node) => {
+        node.insertStatuses.set(7, { blocks: 3, spreadBlocks: 3, lostBlocks: 0, peers: 2 })
+      },
+      status: 200,
+    },
+    { path: '/api/v1/inserts/8/events', status: 404 },
+  ],
   'GET /api/v1/lookup': [
     { query: { uri: USK, timeout: '2.5' }, prepare: withEdition, status: 200 },
     { query: { uri: USK }, status: 404 },
@@ -135,6 +145,7 @@ const TRIES: Readonly<Record<string, readonly Try[]>> = {
       status: 200,
     },
   ],
+  'GET /api/v1/status/events': [{ isEndless: true, status: 200 }],
   'GET /api/v1/store': [
     { status: 200 },
     {

@@ -3,7 +3,7 @@
  * allowed by a GET: it takes the page of ours, or a program.
  * @module
  */
-import type { Request, RequestHandler } from 'express'
+import type { Request } from 'express'
 import { Router } from 'express'
 
 import { ShoalError } from '../../errors.ts'
@@ -12,7 +12,7 @@ import { formatUri, parseUri } from '../../keys/uri.ts'
 import type { Answer } from '../openapi-schemas.ts'
 import { titleOf } from '../outcome-error.ts'
 import { keyInPasted } from '../pasted-key.ts'
-import { methodError } from '../problem.ts'
+import { refuseMethod } from '../problem.ts'
 import { badQuery, queryOf, textOf } from '../target.ts'
 import type { Sites } from './sites.ts'
 import { doesSeal, isBrowser, SEALING_CHROMIUM } from './sites.ts'
@@ -83,10 +83,4 @@ function describe(sites: Sites, uri: ShoalUri): Answer<'ScriptSite'> {
 function hindranceOf(sites: Sites, request: Request): string | undefined {
   if (!sites.areApart) return ONE_ORIGIN
   return isBrowser(request) && !doesSeal(request) ? NOT_SEALED : undefined
-}
-
-function refuseMethod(allow: string): RequestHandler {
-  return (_request, response) => {
-    throw methodError(response, allow)
-  }
 }
