@@ -45,7 +45,7 @@ export function describeFailure(error: unknown): { readonly text: string; readon
   if (!expected) return { text: error.stack ?? error.message, exit: EXIT_FAILED }
   const code = codeOf(error)
   return {
-    text: `${oneLine(error.message)}${code === undefined ? '' : ` (${code})`}`,
+    text: `${oneLine(error.message)}${code === undefined ? '' : ` (${code})`}${adviceFor(code)}`,
     exit: EXIT_FAILED,
   }
 }
@@ -61,6 +61,11 @@ export function withFolder(error: unknown, dataDir: string): unknown {
   const how = what.endsWith('a passphrase is needed') ? PASSPHRASE_ADVICE : ''
   const words = `${dataDir}: ${what}${how}${reason === undefined ? '' : ` (${reason})`}`
   return new CommandError(words, { cause: error })
+}
+
+/** What can be done about it from where the person is. */
+function adviceFor(code: string | undefined): string {
+  return code === 'E_TOKEN' ? ': put it into the variable SHOAL_TOKEN' : ''
 }
 
 /** Our own code (spec §10) of an error or of what it wraps: the word that the manual can be searched for. */

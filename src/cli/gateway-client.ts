@@ -30,7 +30,7 @@ const NEVER = new AbortController().signal
 export const GATEWAY_OPTION: OptionSpec = {
   type: 'string',
   value: 'URL',
-  help: `the node to talk to (default: http://${DEFAULT_GATEWAY_HOST}:${DEFAULT_GATEWAY_PORT}/)`,
+  help: `the node to talk to (default: http://${DEFAULT_GATEWAY_HOST}:${DEFAULT_GATEWAY_PORT}/); its token: ${TOKEN_VARIABLE}`,
 }
 
 /** Where `--gateway` points. @throws UsageError. */

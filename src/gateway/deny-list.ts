@@ -64,7 +64,7 @@ export async function openDenyList(
     try {
       if ((await versionOf(file)) === version) return
       ;({ version, hashes } = await readList(file))
-      logger.info(`deny-list: read again, ${hashes.size} keys`)
+      logger.info(`deny-list: read again, keys in it: ${hashes.size}`)
       onread(has)
     } catch (error) {
       const words = isShoalError(error) ? error.message : 'the file cannot be read'

@@ -101,7 +101,7 @@ test('the commands talk to a gateway with a token and TLS, given SHOAL_TOKEN', a
     delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
     if ('tls' in options) assert.match((await status()).stderr, /SELF_SIGNED/)
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0' // nobody has signed the certificate but itself
-    assert.match((await status()).stderr, /E_TOKEN/)
+    assert.match((await status()).stderr, /\(E_TOKEN\): put it into the variable SHOAL_TOKEN$/m)
     process.env['SHOAL_TOKEN'] = token
     assert.match((await status()).stdout, /^version/)
     delete process.env['SHOAL_TOKEN']
