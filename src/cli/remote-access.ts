@@ -11,7 +11,7 @@ import { MAX_STORE_BYTES } from '../options.ts'
 import type { Logger } from '../runtime.ts'
 import type { Arguments, OptionSpec } from './command.ts'
 import { CommandError, describeFailure, systemCode, UsageError } from './failures.ts'
-import { writeLine, type Io } from './io.ts'
+import type { Io } from './io.ts'
 import { readSecretLine } from './secret-file.ts'
 import { parseSize } from './values.ts'
 
@@ -75,7 +75,7 @@ export async function remoteAccess(
   const maxUpload = given.text('max-upload')
   return {
     hostNames: hostNamesOf(given.text('host-name')),
-    ...(tokenFile !== undefined && { token: await tokenFrom(tokenFile, log.io) }),
+    ...(tokenFile !== undefined && { token: await tokenFrom(tokenFile, log) }),
     ...(tls !== undefined && { tls }),
     ...(denyListFile !== undefined && { denyListFile }),
     ...(maxUpload !== undefined && {
@@ -111,13 +111,16 @@ export async function renewAccess(
 }
 
 /** The first line of the file, which is made where it is not there. */
-async function tokenFrom(file: string, io: Io): Promise<string> {
+async function tokenFrom(
+  file: string,
+  { logger, io }: { readonly logger: Logger; readonly io: Io },
+): Promise<string> {
   try {
     await using handle = await open(file, 'wx', 0o600)
     const token = randomBytes(TOKEN_BYTES).toString('base64url')
     await handle.writeFile(`${token}\n`)
     await handle.sync()
-    writeLine(io.stderr, `the token of the gateway is in ${file}: whoever has it may use the node`)
+    logger.info(`the token of the gateway is in ${file}: whoever has it may use the node`)
     return token
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error
