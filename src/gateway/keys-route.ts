@@ -9,7 +9,7 @@ import { Router } from 'express'
 import { ShoalError } from '../errors.ts'
 import type { Node } from '../node.ts'
 import { refuseMethod } from './problem.ts'
-import { UPLOAD_IDLE_MS, unlessStalled } from './stalled-upload.ts'
+import { shortText } from './short-text.ts'
 import { queryOf, textOf } from './target.ts'
 
 /** Longest body of an import, bytes; an exported key has a few hundred. */
@@ -68,8 +68,8 @@ function exportRoute(node: Node): NamedRoute {
 
 function importRoute(node: Node): RequestHandler {
   return async (request, response) => {
-    const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
-    const text = await textIn(unlessStalled(body, UPLOAD_IDLE_MS))
+    const tooLong = new ShoalError('E_KEY', 'Not an exported publisher key: it is too long.')
+    const text = await shortText(request, { maxBytes: MAX_TEXT_BYTES, tooLong })
     const { name, uri } = await node.keys.import(text, given(queryOf(request), 'name'))
     response.status(201).json({ name, uri })
   }
@@ -78,18 +78,4 @@ function importRoute(node: Node): RequestHandler {
 /** The parameter, also where it is empty: the keyring says what is wrong with it. */
 function given(query: URLSearchParams, parameter: string): string | undefined {
   return query.has(parameter) ? (textOf(query, parameter) ?? '') : undefined
-}
-
-/** A short body as text. @throws ShoalError E_KEY where it cannot be an exported key. */
-async function textIn(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const pieces: Uint8Array[] = []
-  let bytes = 0
-  for await (const piece of body) {
-    bytes += piece.length
-    if (bytes > MAX_TEXT_BYTES) {
-      throw new ShoalError('E_KEY', 'Not an exported publisher key: it is too long.')
-    }
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces).toString('utf8')
 }

@@ -10,7 +10,7 @@ import { checkOrigin } from './access.ts'
 import { COLORS, escapeHtml, generatedPagePolicy, pageStart } from './html.ts'
 import { methodError } from './problem.ts'
 import { sendRedirect } from './redirect.ts'
-import { UPLOAD_IDLE_MS, unlessStalled } from './stalled-upload.ts'
+import { shortText } from './short-text.ts'
 import { rawPath } from './target.ts'
 import type { TokenGate } from './token.ts'
 
@@ -53,7 +53,8 @@ export function createDoor(gate: TokenGate): RequestHandler {
 }
 
 async function logIn(gate: TokenGate, request: Request, response: Response): Promise<void> {
-  const form = new URLSearchParams(await textIn(request))
+  const tooLong = new ShoalError('E_REQUEST', 'This is too long for a login.')
+  const form = new URLSearchParams(await shortText(request, { maxBytes: MAX_BODY_BYTES, tooLong }))
   const next = pathIn(form.get('next') ?? '')
   if (!gate.accepts((form.get('token') ?? '').trim(), request)) {
     sendPage(response, { status: 401, next, isWrong: true })
@@ -68,18 +69,6 @@ async function logIn(gate: TokenGate, request: Request, response: Response): Pro
 /** A path of this gateway: browsers read `//host` and `/\host` as another one. */
 function pathIn(next: string): string {
   return /^\/(?![/\\])[\u0021-\u007e]*$/.test(next) && !next.includes('\\') ? next : '/'
-}
-
-async function textIn(request: Request): Promise<string> {
-  const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
-  const pieces: Uint8Array[] = []
-  let bytes = 0
-  for await (const piece of unlessStalled(body, UPLOAD_IDLE_MS)) {
-    bytes += piece.length
-    if (bytes > MAX_BODY_BYTES) throw new ShoalError('E_REQUEST', 'This is too long for a login.')
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces).toString('utf8')
 }
 
 function wantsPage(request: Request): boolean {

@@ -11,7 +11,7 @@ import type { Node, TransferChange } from '../node.ts'
 import { EventStream } from './event-stream.ts'
 import type { Answer } from './openapi-schemas.ts'
 import { isOfOwnMachine } from './own-machine.ts'
-import { methodError } from './problem.ts'
+import { refuseMethod } from './problem.ts'
 import { badQuery, flag, queryOf, textOf } from './target.ts'
 
 const PATH = '/v1/transfers'
@@ -28,8 +28,8 @@ export function createTransferRoutes(node: Node): Router {
       response.json({ transfers: transfers.list() } satisfies Answer<'Transfers'>)
     })
     .post(addRoute(node))
-    .all(refuse('GET, HEAD, POST'))
-  routes.route(`${PATH}/events`).get(eventsRoute(node)).all(refuse('GET, HEAD'))
+    .all(refuseMethod('GET, HEAD, POST'))
+  routes.route(`${PATH}/events`).get(eventsRoute(node)).all(refuseMethod('GET, HEAD'))
   routes
     .route(`${PATH}/:id`)
     .get((request, response) => {
@@ -37,7 +37,7 @@ export function createTransferRoutes(node: Node): Router {
     })
     .patch(changeRoute(node))
     .delete(removeRoute(node))
-    .all(refuse('GET, HEAD, PATCH, DELETE'))
+    .all(refuseMethod('GET, HEAD, PATCH, DELETE'))
   return routes
 }
 
@@ -130,10 +130,4 @@ function idOf(text: string): number {
 
 function unknown(): never {
   throw new ShoalError('E_ROUTE', 'There is no such download.')
-}
-
-function refuse(allow: string): RequestHandler {
-  return (_request, response) => {
-    throw methodError(response, allow)
-  }
 }

@@ -12,7 +12,7 @@ import type { Node, UploadState } from '../../node.ts'
 import { hangUpSignal } from '../hang-up.ts'
 import { fileOptions, sendCreated } from '../insert-route.ts'
 import type { Answer } from '../openapi-schemas.ts'
-import { methodError } from '../problem.ts'
+import { refuseMethod } from '../problem.ts'
 import { badQuery, queryOf, textOf } from '../target.ts'
 import type { UploadPlaces } from '../upload.ts'
 import {
@@ -51,13 +51,13 @@ export function createUploadRoutes(node: Node, places: UploadPlaces): Router {
       response.setHeader('Accept-Patch', PART_TYPE)
       response.status(204).end()
     })
-    .all(refuse('POST, OPTIONS'))
+    .all(refuseMethod('POST, OPTIONS'))
   routes
     .route(`${PATH}/:id`)
     .get(statusRoute(node))
     .patch(appendRoute(node, places))
     .delete(cancelRoute(node))
-    .all(refuse('GET, HEAD, PATCH, DELETE'))
+    .all(refuseMethod('GET, HEAD, PATCH, DELETE'))
   return routes
 }
 
@@ -196,10 +196,4 @@ function limitOf(maxBytes: number): string {
 
 function unknown(): ShoalError {
   return new ShoalError('E_ROUTE', 'There is no such upload.')
-}
-
-function refuse(allow: string): RequestHandler {
-  return (_request, response) => {
-    throw methodError(response, allow)
-  }
 }

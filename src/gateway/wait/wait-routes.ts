@@ -15,7 +15,7 @@ import { isSiteHost, mayLearnLocality } from '../locality.ts'
 import { refuseUnknownParameters } from '../openapi.ts'
 import type { Answer } from '../openapi-schemas.ts'
 import { titleOf } from '../outcome-error.ts'
-import { methodError } from '../problem.ts'
+import { refuseMethod } from '../problem.ts'
 import { viewOf } from './wait-view.ts'
 import type { Waits } from './waits.ts'
 
@@ -118,11 +118,5 @@ function eventsRoute(waits: Waits): OneWait {
       leave()
     })
     tell()
-  }
-}
-
-function refuseMethod(allow: string): RequestHandler {
-  return (_request, response) => {
-    throw methodError(response, allow)
   }
 }
