@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
 import request from 'supertest'
@@ -10,10 +9,10 @@ import request from 'supertest'
 import { ShoalError } from '../../src/errors.ts'
 import { createApp } from '../../src/gateway/app.ts'
 import { sizeText } from '../../src/gateway/listing.ts'
-import { startGateway } from '../../src/gateway/server.ts'
 import type { FolderEntry } from '../../src/node.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
+import { openGateway } from '../helpers/gateway.ts'
 
 const FILES = {
   'Zebra.txt': 'x'.repeat(1234),
@@ -25,13 +24,6 @@ const FILES = {
 function gateway() {
   const node = createFakeNode()
   return { node, agent: request(createApp({ node, logger: silentLogger })) }
-}
-
-async function running(t: TestContext) {
-  const node = createFakeNode()
-  const server = await startGateway({ node, logger: silentLogger, port: 0 })
-  t.after(() => server.close())
-  return { node, server }
 }
 
 /** `count` entries that are made while they are read; how many were made, and whether it has ended. */
@@ -223,7 +215,7 @@ for (const [count, accept] of [
   [10_000, 'application/json'],
 ] as const) {
   test(`a folder of ${count} files is sent as ${accept} while it is read`, async (t) => {
-    const { node, server } = await running(t)
+    const { node, server } = await openGateway(t)
     const { state, outcome } = madeEntries(count)
     node.nextFetch = outcome
     const response = await fetch(`${server.url}KSK@word/`, { headers: { accept } })
@@ -237,7 +229,7 @@ for (const [count, accept] of [
 }
 
 test('a reader that does not read holds the listing back; one that leaves ends it', async (t) => {
-  const { node, server } = await running(t)
+  const { node, server } = await openGateway(t)
   const { state, outcome } = madeEntries(5_000_000)
   node.nextFetch = outcome
   const socket = connect({ host: '127.0.0.1', port: server.port })
@@ -256,7 +248,7 @@ test('a reader that does not read holds the listing back; one that leaves ends i
 
 for (const accept of ['text/html', 'application/json']) {
   test(`a listing that breaks off looks broken (${accept})`, async (t) => {
-    const { node, server } = await running(t)
+    const { node, server } = await openGateway(t)
     const { outcome } = madeEntries(3000, new ShoalError('E_TIMEOUT', 'It broke.'))
     node.nextFetch = outcome
     const response = await fetch(`${server.url}KSK@word/`, { headers: { accept } })
@@ -276,7 +268,7 @@ test('a listing that breaks before it begins is answered with a status, on HEAD 
 })
 
 test('HEAD of a listing has no body, and leaves the connection and the folder as they should be', async (t) => {
-  const { node, server } = await running(t)
+  const { node, server } = await openGateway(t)
   const { state, outcome } = madeEntries(1000)
   node.nextFetch = outcome
   const socket = connect({ host: '127.0.0.1', port: server.port })
@@ -295,7 +287,7 @@ test('HEAD of a listing has no body, and leaves the connection and the folder as
 })
 
 test('an old client without chunks gets a listing that ends with the connection', async (t) => {
-  const { node, server } = await running(t)
+  const { node, server } = await openGateway(t)
   node.nextFetch = madeEntries(3).outcome
   const socket = connect({ host: '127.0.0.1', port: server.port })
   socket.write('GET /KSK@word/ HTTP/1.0\r\nHost: localhost\r\n\r\n')

@@ -9,9 +9,9 @@ import request from 'supertest'
 
 import { ShoalError } from '../../src/errors.ts'
 import { createApp } from '../../src/gateway/app.ts'
-import { startGateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
+import { openGateway, until } from '../helpers/gateway.ts'
 
 function gateway() {
   const node = createFakeNode()
@@ -19,21 +19,10 @@ function gateway() {
 }
 
 async function running(t: TestContext) {
-  const node = createFakeNode()
-  const server = await startGateway({ node, logger: silentLogger, port: 0 })
-  t.after(() => server.close())
+  const { node, server } = await openGateway(t)
   const uri = node.addEdition('blog', 'first')
   const url = `${server.url}api/v1/watch?uri=${encodeURIComponent(uri)}`
   return { node, server, uri, url }
-}
-
-/** Lets the event loop turn until it holds: what is awaited has no event of its own here. */
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 100_000; turn++) {
-    if (holds()) return
-    await new Promise((next) => setImmediate(next))
-  }
-  throw new Error(`never: ${what}`)
 }
 
 test('a look-up answers with the newest edition, its key and its age', async () => {

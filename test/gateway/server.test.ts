@@ -1,8 +1,6 @@
 /** @module */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect } from 'node:net'
-import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
@@ -10,25 +8,9 @@ import { isShoalError } from '../../src/errors.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import type { Logger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
+import { dial, endless, get, openGateway, readToEnd, until } from '../helpers/gateway.ts'
 
 const MIB = 1024 ** 2
-
-async function gateway(t: TestContext) {
-  const node = createFakeNode()
-  const lines: string[] = []
-  const logger: Logger = { info: (line) => lines.push(line), warn: (line) => lines.push(line) }
-  const server = await startGateway({ node, logger, port: 0 })
-  t.after(() => server.close())
-  return { node, server, lines }
-}
-
-/** A connection on which a test writes what it likes. */
-function dial(t: TestContext, port: number): Socket {
-  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
-  socket.on('error', () => {})
-  t.after(() => socket.destroy())
-  return socket
-}
 
 /** Sends `text` as it is and reads until the server ends the connection. */
 async function exchange(t: TestContext, port: number, text: string): Promise<string> {
@@ -37,32 +19,8 @@ async function exchange(t: TestContext, port: number, text: string): Promise<str
   return readToEnd(socket)
 }
 
-async function readToEnd(socket: Socket): Promise<string> {
-  const pieces: Buffer[] = []
-  for await (const piece of socket) pieces.push(piece as Buffer)
-  return Buffer.concat(pieces).toString('latin1')
-}
-
-/** Lets the event loop turn until it holds: what is awaited has no event of its own here. */
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 100_000; turn++) {
-    if (holds()) return
-    await new Promise((next) => setImmediate(next))
-  }
-  throw new Error(`never: ${what}`)
-}
-
-function endless(size: number) {
-  const piece = new Uint8Array(32_768)
-  return { size, read: (_first: number, length: number) => piece.subarray(0, length) }
-}
-
-function get(path: string): string {
-  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`
-}
-
 test('content streams over a socket, and the connection serves again', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const url = `${server.url}${node.add(endless(3 * MIB + 5))}`
   for (let turn = 0; turn < 2; turn++) {
     const body = await (await fetch(url)).arrayBuffer()
@@ -72,7 +30,7 @@ test('content streams over a socket, and the connection serves again', async (t)
 })
 
 test('a reader that does not read holds the stream back, and gets all when it does', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const socket = dial(t, server.port)
   socket.pause()
   socket.write(get(`/${node.add(endless(64 * MIB))}`))
@@ -90,7 +48,7 @@ test('a reader that does not read holds the stream back, and gets all when it do
 })
 
 test('a reader that hangs up in the middle ends the stream', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const socket = dial(t, server.port)
   socket.write(get(`/${node.add(endless(64 * MIB))}`))
   await once(socket, 'data')
@@ -100,7 +58,7 @@ test('a reader that hangs up in the middle ends the stream', async (t) => {
 })
 
 test('a reader that hangs up before the first byte ends the fetch, and is no error', async (t) => {
-  const { node, server, lines } = await gateway(t)
+  const { node, server, lines } = await openGateway(t)
   node.nextFetch = 'hang'
   const socket = dial(t, server.port)
   socket.write(get(`/${node.add('x')}`))
@@ -111,7 +69,7 @@ test('a reader that hangs up before the first byte ends the fetch, and is no err
 })
 
 test('a body that breaks off looks broken', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const uri = node.add({ ...endless(10 * MIB), breaksAt: 2 * MIB })
   const response = await fetch(`${server.url}${uri}`)
   assert.equal(response.status, 200)
@@ -120,7 +78,7 @@ test('a body that breaks off looks broken', async (t) => {
 })
 
 test('nothing follows on the connection of a body that broke off', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const uri = node.add({ ...endless(MIB), breaksAt: 100_000 })
   const twice = `GET /${uri} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(2)
   const socket = dial(t, server.port)
@@ -131,7 +89,7 @@ test('nothing follows on the connection of a body that broke off', async (t) => 
 
 test('a stream that ends early, or goes on too long, looks broken and is logged', async (t) => {
   for (const size of [5, 15]) {
-    const { node, server, lines } = await gateway(t)
+    const { node, server, lines } = await openGateway(t)
     const stream = new Response(new Uint8Array(size)).body as ReadableStream<Uint8Array>
     const uri = node.add('x')
     node.nextFetch = {
@@ -150,7 +108,7 @@ test('a stream that ends early, or goes on too long, looks broken and is logged'
 })
 
 test('a stream that fails before its first byte is still answered with a status', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const uri = node.add({ ...endless(MIB), breaksAt: 0 })
   const response = await fetch(`${server.url}${uri}`)
   assert.equal(response.status, 504)
@@ -160,7 +118,7 @@ test('a stream that fails before its first byte is still answered with a status'
 })
 
 test('an upload that hangs up in the middle is aborted, and leaves nothing', async (t) => {
-  const { node, server, lines } = await gateway(t)
+  const { node, server, lines } = await openGateway(t)
   const socket = dial(t, server.port)
   socket.write('POST /api/v1/insert HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc')
   await until('the insert runs', () => node.live.inserts === 1)
@@ -179,7 +137,7 @@ const SHORT_BODIES = [
 
 for (const [header, body] of SHORT_BODIES) {
   test(`an upload with ${header} that ends after ${JSON.stringify(body)} fails`, async (t) => {
-    const { node, server } = await gateway(t)
+    const { node, server } = await openGateway(t)
     const head = `POST /api/v1/insert HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n`
     const answer = await exchange(t, server.port, head + body)
     assert.ok(!answer.startsWith('HTTP/1.1 201'), answer)
@@ -188,7 +146,7 @@ for (const [header, body] of SHORT_BODIES) {
 }
 
 test('an upload in pieces of unknown number is taken to its end', async (t) => {
-  const { server } = await gateway(t)
+  const { server } = await openGateway(t)
   const head = `PUT /api/v1/insert HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n`
   const answer = await exchange(t, server.port, `${head}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`)
   assert.match(answer, /^HTTP\/1\.1 201 /)
@@ -196,7 +154,7 @@ test('an upload in pieces of unknown number is taken to its end', async (t) => {
 })
 
 test('one upload more than can run at once is told to come later', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const head = 'POST /api/v1/insert HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n'
   const uploads = Array.from({ length: 16 }, () => dial(t, server.port))
   for (const socket of uploads) socket.write(head)
@@ -211,7 +169,7 @@ test('one upload more than can run at once is told to come later', async (t) => 
 })
 
 test('bytes beyond ASCII in a path are refused in words that help', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const key = node.add('hello').split('/')[0] ?? ''
   const answer = await exchange(t, server.port, get(`/${key}/фильм.html`))
   assert.match(answer, /^HTTP\/1\.1 400 /)
@@ -236,7 +194,7 @@ const RAW_REQUESTS: readonly (readonly [string, string, number])[] = [
 
 for (const [what, text, status] of RAW_REQUESTS) {
   test(`${what} is answered ${status}, with words`, async (t) => {
-    const { server, node } = await gateway(t)
+    const { server, node } = await openGateway(t)
     const answer = await exchange(t, server.port, text)
     assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `))
     const [head = '', body = ''] = answer.split('\r\n\r\n')
@@ -250,7 +208,7 @@ for (const [what, text, status] of RAW_REQUESTS) {
 }
 
 test('a port that is taken is named in one sentence', async (t) => {
-  const { server, node } = await gateway(t)
+  const { server, node } = await openGateway(t)
   const logger: Logger = { info: () => {}, warn: () => {} }
   await assert.rejects(startGateway({ node, logger, port: server.port }), (error) => {
     assert.ok(isShoalError(error))
@@ -261,7 +219,7 @@ test('a port that is taken is named in one sentence', async (t) => {
 })
 
 test('closing ends what is open, and can be done twice', async (t) => {
-  const { server, node } = await gateway(t)
+  const { server, node } = await openGateway(t)
   const idle = dial(t, server.port)
   const reading = dial(t, server.port)
   reading.write(get(`/${node.add(endless(64 * MIB))}`))

@@ -7,11 +7,11 @@ import request from 'supertest'
 
 import { ShoalError } from '../../src/errors.ts'
 import { createApp } from '../../src/gateway/app.ts'
-import { startGateway } from '../../src/gateway/server.ts'
 import { MAX_STORE_BYTES, MIN_STORE_BYTES } from '../../src/options.ts'
 import type { Logger } from '../../src/runtime.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
+import { openGateway, until } from '../helpers/gateway.ts'
 
 const GIB = 1024 ** 3
 
@@ -21,19 +21,8 @@ function gateway(logger: Logger = silentLogger) {
 }
 
 async function running(t: TestContext) {
-  const node = createFakeNode()
-  const server = await startGateway({ node, logger: silentLogger, port: 0 })
-  t.after(() => server.close())
+  const { node, server } = await openGateway(t)
   return { node, url: `${server.url}api/v1/store/check` }
-}
-
-/** Lets the event loop turn until it holds: what is awaited has no event of its own here. */
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 100_000; turn++) {
-    if (holds()) return
-    await new Promise((next) => setImmediate(next))
-  }
-  throw new Error(`never: ${what}`)
 }
 
 test('the store tells everything that it counts', async () => {

@@ -4,12 +4,10 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 
 import express from 'express'
@@ -24,44 +22,13 @@ import type { Node } from '../../src/node.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { randomContent } from '../helpers/cluster.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
+import { dial, endless, get, openGateway, readToEnd, until } from '../helpers/gateway.ts'
 
 const KIB = 1024
 const MIB = KIB * KIB
 
-async function gateway(t: TestContext) {
-  const node = createFakeNode()
-  const server = await startGateway({ node, logger: silentLogger, port: 0 })
-  t.after(() => server.close())
-  return { node, server }
-}
-
 function createSites(): Sites {
   return new Sites({ host: '127.0.0.1' })
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 200_000; turn++) {
-    if (holds()) return
-    await new Promise((next) => setImmediate(next))
-  }
-  throw new Error(`never: ${what}`)
-}
-
-function endless(size: number) {
-  const piece = new Uint8Array(32_768)
-  return { size, read: (_first: number, length: number) => piece.subarray(0, length) }
-}
-
-function dial(t: TestContext, port: number, text: string): Socket {
-  const socket = connect({ host: '127.0.0.1', port })
-  socket.on('error', () => {})
-  t.after(() => socket.destroy())
-  socket.write(text)
-  return socket
-}
-
-function get(path: string, headers = ''): string {
-  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}Connection: close\r\n\r\n`
 }
 
 test('a stream that stands still breaks off, and looks broken', async (t) => {
@@ -105,7 +72,8 @@ test('a slow reader is not a stream that stands still', async (t) => {
   await once(server, 'listening')
   t.after(() => server.close())
   const { port } = server.address() as AddressInfo
-  const socket = dial(t, port, get(`/${node.add(endless(64 * MIB))}`))
+  const socket = dial(t, port)
+  socket.write(get(`/${node.add(endless(64 * MIB))}`))
   socket.pause()
   await until('it has begun', () => node.live.pulledBytes > 0)
   await new Promise((next) => setTimeout(next, 400))
@@ -116,28 +84,29 @@ test('a slow reader is not a stream that stands still', async (t) => {
 })
 
 test('10,000 ranges cost no more than the whole', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const path = `/${node.add(endless(100 * KIB))}`
-  const socket = dial(t, server.port, get(path, `Range: bytes=${'0-,'.repeat(10_000)}\r\n`))
-  const pieces: Buffer[] = []
-  for await (const piece of socket) pieces.push(piece as Buffer)
-  const answer = Buffer.concat(pieces)
-  assert.match(answer.toString('latin1'), /^HTTP\/1\.1 200 /)
+  const socket = dial(t, server.port)
+  socket.write(get(path, `Range: bytes=${'0-,'.repeat(10_000)}\r\n`))
+  const answer = await readToEnd(socket)
+  assert.match(answer, /^HTTP\/1\.1 200 /)
   assert.equal(node.calls.fetch.length, 1)
   assert.ok(answer.length < 102 * KIB)
 })
 
 test('requests that are cut in the middle leave nothing behind', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const path = `/${node.add(endless(8 * MIB))}`
   const whole = get(path, 'Range: bytes=0-9,5000000-\r\n')
   for (let length = 1; length < whole.length; length += 7) {
-    const socket = dial(t, server.port, whole.slice(0, length))
+    const socket = dial(t, server.port)
+    socket.write(whole.slice(0, length))
     await once(socket, 'connect')
     socket.destroy()
   }
   for (let i = 0; i < 20; i++) {
-    const socket = dial(t, server.port, whole)
+    const socket = dial(t, server.port)
+    socket.write(whole)
     await once(socket, 'data')
     socket.destroy()
   }
@@ -146,7 +115,7 @@ test('requests that are cut in the middle leave nothing behind', async (t) => {
 })
 
 test('of 1,000 downloads at once as many are served as there are connections', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const path = `/${node.add('x')}`
   const live = { opened: 0, open: 0 }
   node.fetch = () => {
@@ -164,7 +133,8 @@ test('of 1,000 downloads at once as many are served as there are connections', a
   let closed = 0
   const sockets: Socket[] = []
   while (sockets.length < 1000) {
-    const socket = dial(t, server.port, get(path))
+    const socket = dial(t, server.port)
+    socket.write(get(path))
     socket.on('data', () => {}).on('close', () => closed++)
     sockets.push(socket)
     // beyond what the system lets wait, a connection would be tried again a second later
