@@ -6,6 +6,7 @@ import * as fc from 'fast-check'
 import request from 'supertest'
 
 import { createApp } from '../../src/gateway/app.ts'
+import type { Found } from '../../src/gateway/file-serving.ts'
 import { mayLearnLocality } from '../../src/gateway/locality.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
@@ -171,19 +172,17 @@ test('a deadline comes from the query, else from a header, and both are checked'
   }
 })
 
+/** Three bytes, and how long they took. */
+function foundWith(timing: NonNullable<Found['timing']>): Found {
+  const nothing = { range: undefined, contentType: undefined, name: undefined }
+  const stream = new Response('abc').body as ReadableStream<Uint8Array>
+  return { type: 'found', size: 3, identity: 'x', stream, timing, ...nothing }
+}
+
 test('what a fetch says of its time is told to the client', async () => {
   const { node, app, file } = gateway()
   const given = (isLocal: boolean, documentMs: number | undefined) => {
-    node.nextFetch = {
-      type: 'found',
-      size: 3,
-      range: undefined,
-      contentType: undefined,
-      name: undefined,
-      identity: 'x',
-      stream: new Response('abc').body as ReadableStream<Uint8Array>,
-      timing: { documentMs, manifestMs: 12.34, firstMs: 0, isLocal },
-    }
+    node.nextFetch = foundWith({ documentMs, manifestMs: 12.34, firstMs: 0, isLocal })
     return request(app).get(file)
   }
   const near = (await given(true, undefined)).headers['server-timing']
@@ -272,16 +271,7 @@ for (const [who, headers, may] of ASKERS) {
     const json = await ask({ Accept: 'application/json' })
     assert.equal(json.headers['content-type'], may ? 'application/json' : 'video/webm')
     assert.equal((await ask({ 'Cache-Control': 'only-if-cached' })).status, may ? 200 : 403)
-    node.nextFetch = {
-      type: 'found',
-      size: 3,
-      range: undefined,
-      contentType: undefined,
-      name: undefined,
-      identity: 'x',
-      stream: new Response('abc').body as ReadableStream<Uint8Array>,
-      timing: { documentMs: undefined, manifestMs: 1, firstMs: 1, isLocal: true },
-    }
+    node.nextFetch = foundWith({ documentMs: undefined, manifestMs: 1, firstMs: 1, isLocal: true })
     const content = await ask()
     assert.equal(content.status, 200)
     assert.equal(content.headers['server-timing'] !== undefined, may)
