@@ -61,9 +61,10 @@ export function bracketed(host: string): string {
  * login the origin of the gateway, and then pictures, frames and links in it.
  */
 function isOfMarkup({ method, headers }: Request): boolean {
-  const { 'sec-fetch-dest': destination, 'sec-fetch-site': site } = headers
-  if (destination === 'document') return site === 'same-origin' && ['GET', 'HEAD'].includes(method)
-  return isPartOfPage(headers)
+  const { 'sec-fetch-mode': mode, 'sec-fetch-site': site } = headers
+  // of a link to save, too, which has no destination
+  const isLink = mode === 'navigate' && site === 'same-origin' && ['GET', 'HEAD'].includes(method)
+  return isLink || isPartOfPage(headers)
 }
 
 function isOwnOrigin(request: Request): boolean {

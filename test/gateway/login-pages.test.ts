@@ -48,8 +48,10 @@ test('what the markup of a page loads or leads to has no answer from the API and
   const { node, agent } = gateway(TOKEN)
   const uri = node.add('x', { name: 'a.txt' })
   const loaded = ['image', 'style', 'iframe', 'object', 'video', 'track', 'script', 'manifest']
-  for (const destination of [...loaded, 'document']) {
-    const sent = { ...OWN, 'Sec-Fetch-Dest': destination }
+  const links = ['document', 'empty'] // to open, to save
+  for (const destination of [...loaded, ...links]) {
+    const mode = links.includes(destination) ? { 'Sec-Fetch-Mode': 'navigate' } : {}
+    const sent = { ...OWN, 'Sec-Fetch-Dest': destination, ...mode }
     for (const path of ['/api/v1/status', '/api/v1/waits', '/api/v1/none', '/metrics']) {
       const { status } = await agent.get(path).set(sent)
       assert.equal(status, 403, `${path} as ${destination}`)
@@ -60,7 +62,8 @@ test('what the markup of a page loads or leads to has no answer from the API and
     assert.equal((await agent.get(`/${uri}?info`).set(sent)).status, 403, destination)
     assert.equal((await agent.get(`/${uri}`).set(sent)).headers['server-timing'], undefined)
   }
-  const typed = { ...OWN, 'Sec-Fetch-Site': 'none', 'Sec-Fetch-Dest': 'document' }
+  const navigation = { 'Sec-Fetch-Dest': 'document', 'Sec-Fetch-Mode': 'navigate' }
+  const typed = { ...OWN, 'Sec-Fetch-Site': 'none', ...navigation }
   for (const sent of [typed, { ...OWN, 'Sec-Fetch-Dest': 'empty' }, { Authorization }]) {
     assert.equal((await agent.get('/api/v1/status').set(sent)).status, 200)
     assert.equal((await agent.get(`/${uri}?info`).set(sent)).status, 200)
