@@ -6,6 +6,8 @@
 import type { Request } from 'express'
 import { isIPv6 } from 'node:net'
 
+import { ShoalError } from '../errors.ts'
+
 /** Clients remembered; each takes some hundred bytes. */
 const MAX_CLIENTS = 4096
 
@@ -31,9 +33,12 @@ export class ClientTable<T> {
   }
 }
 
-/** Who asks: an IPv4 address, or the /64 of an IPv6 address, all of which one client may have. */
+/**
+ * Who asks: an IPv4 address, or the /64 of an IPv6 address, all of which one client may have.
+ * @throws ShoalError E_ACCESS as `addressOf`
+ */
 export function clientOf(request: Pick<Request, 'socket'>): string {
-  const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+  const address = addressOf(request)
   if (!isIPv6(address)) return address
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? []
   const groups = head.split(':').filter(Boolean)
@@ -42,9 +47,17 @@ export function clientOf(request: Pick<Request, 'socket'>): string {
   return `${filled.slice(0, 4).join(':')}::/64`
 }
 
-/** True for this machine itself. */
-export function isLoopbackClient(client: string): boolean {
-  return client.startsWith('127.') || client === '0:0:0:0::/64' || client === ''
+/** True for a request of this machine itself. @throws ShoalError E_ACCESS as `addressOf` */
+export function isFromLoopback(request: Pick<Request, 'socket'>): boolean {
+  return isLoopback(addressOf(request))
+}
+
+/** @throws ShoalError E_ACCESS where a reset came right behind the request: it may be from anywhere. */
+function addressOf({ socket: { remoteAddress } }: Pick<Request, 'socket'>): string {
+  if (remoteAddress === undefined || remoteAddress === '') {
+    throw new ShoalError('E_ACCESS', 'The connection of this request is gone.')
+  }
+  return remoteAddress.replace(/^::ffff:/, '')
 }
 
 function zeros(address: string, before: number): readonly string[] {

@@ -7,7 +7,7 @@ import type { RequestHandler } from 'express'
 
 import { ShoalError } from '../errors.ts'
 import type { Clock } from '../runtime.ts'
-import { clientOf, ClientTable, isLoopbackClient } from './client-table.ts'
+import { clientOf, ClientTable, isFromLoopback } from './client-table.ts'
 
 /** Requests at once: a page with a few hundred pictures. */
 export const BURST = 300
@@ -19,15 +19,15 @@ interface Bucket {
   readonly atMs: number
 }
 
-/** Refuses what comes too fast. @throws ShoalError E_BUSY */
+/** Refuses what comes too fast. @throws ShoalError E_BUSY, E_ACCESS where the connection is gone already */
 export function createRateLimit(clock: Pick<Clock, 'now'>): RequestHandler {
   const buckets = new ClientTable<Bucket>()
   return (request, _response, next) => {
-    const client = clientOf(request)
-    if (isLoopbackClient(client)) {
+    if (isFromLoopback(request)) {
       next()
       return
     }
+    const client = clientOf(request)
     const atMs = clock.now()
     const before = buckets.get(client) ?? { left: BURST, atMs }
     const left = Math.min(BURST, before.left + ((atMs - before.atMs) * RATE) / 1000)

@@ -45,7 +45,7 @@ function cookieOf(headers: Record<string, unknown>): string {
 }
 
 /** A request as the handlers see it, from another machine. */
-function from(remoteAddress: string): Request {
+function from(remoteAddress: string | undefined): Request {
   return { socket: { remoteAddress } } as unknown as Request
 }
 
@@ -168,6 +168,15 @@ test('a client of another machine gets its burst and then its rate; others and t
   assert.equal(count('::1', 2 * BURST), 2 * BURST)
   time.nowMs += 1000
   assert.equal(count('203.0.113.7', 2 * BURST), RATE)
+})
+
+test('a request whose connection is gone already has no address, and is neither let past the limit nor taken for one of this machine', () => {
+  const limit = createRateLimit({ now: () => 0 })
+  const gone = from(undefined)
+  const pass = () => assert.fail('it was let through')
+  assert.throws(() => limit(gone, {} as Response, pass), { code: 'E_ACCESS' })
+  assert.throws(() => clientOf(gone), { code: 'E_ACCESS' })
+  assert.throws(() => new TokenGate(TOKEN).accepts('wrong', gone), { code: 'E_ACCESS' })
 })
 
 test('clients are told apart by address, those of IPv6 by their /64, and their table is bounded', () => {

@@ -24,6 +24,8 @@ test('another machine with the token may not have the node write files, through 
     ['127.0.0.1', { 'X-Forwarded-For': '192.0.2.1' }],
     ['::1', { Forwarded: 'for=192.0.2.1' }],
     ['::1', { Via: '1.1 proxy' }],
+    // a reset right behind the request: the system no longer knows from where
+    [undefined, {}],
   ] as const) {
     const node = createFakeNode()
     const app = express()
