@@ -5,6 +5,8 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 
+import type { RequestHandler } from 'express'
+
 import { ShoalError } from '../errors.ts'
 import { documentNameFault, nameFault } from '../keys/names.ts'
 
@@ -12,6 +14,9 @@ interface Target {
   /** As express keeps it: what the request line said. */
   readonly originalUrl: string
 }
+
+/** What stands before the path in the absolute form, which proxies are sent. */
+const ORIGIN = /^https?:\/\/([^/?]*)/i
 
 const SECONDS = /^\d{1,3}(\.\d{1,3})?$/
 const MIN_TIMEOUT_S = 0.1
@@ -25,6 +30,19 @@ const FLAGS = new Map([
   ['0', false],
   ['false', false],
 ])
+
+/**
+ * Lets through targets that begin with a slash, and absolute ones for the host of `Host`. Express takes a path
+ * out of others, too: what is checked here would not be what it routes. @throws ShoalError E_REQUEST
+ */
+export const checkTarget: RequestHandler = ({ originalUrl, headers }, _response, next) => {
+  const host = ORIGIN.exec(originalUrl)?.[1]
+  const isForHost = host !== undefined && host.toLowerCase() === headers.host?.toLowerCase()
+  if ((!isForHost && !originalUrl.startsWith('/')) || originalUrl.includes('#')) {
+    throw new ShoalError('E_REQUEST', 'The address is no path of the host that the request names.')
+  }
+  next()
+}
 
 /** What comes before `?`, as sent, from the first slash on. */
 export function rawPath(request: Target): string {
@@ -106,7 +124,7 @@ export function badQuery(parameter: string, what: string): ShoalError {
 }
 
 function split(target: string): { path: string; query: string } {
-  const text = target.replace(/^http:\/\/[^/?]*/i, '') // the absolute form that proxies are sent
+  const text = target.replace(ORIGIN, '')
   const mark = text.indexOf('?')
   return mark < 0
     ? { path: text, query: '' }
