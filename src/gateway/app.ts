@@ -23,6 +23,7 @@ import { Sites } from './safe/sites.ts'
 import { setOwnPageHeaders } from './safety.ts'
 import { UPLOAD_IDLE_MS } from './stalled-upload.ts'
 import { createStaticRoute, findStaticDir, pasteRoute, statusRoute } from './start-page.ts'
+import { checkTarget } from './target.ts'
 import type { TokenGate } from './token.ts'
 import { createWaitRoutes } from './wait/wait-routes.ts'
 import { Waits } from './wait/waits.ts'
@@ -98,7 +99,7 @@ export function createApp(options: AppOptions): Express {
   app.disable('etag')
   app.enable('case sensitive routing')
   app.enable('strict routing')
-  app.use(setOwnPageHeaders)
+  app.use(setOwnPageHeaders, checkTarget)
   app.use(accessOf(options, sites))
   if (options.countsRequests === true) app.use(metrics.count)
   app.use(createOutsideRoute(sites))
