@@ -1,8 +1,8 @@
 /**
- * `/metrics` in the words of Prometheus: what the node does for others, and how its process is. Nothing
- * of what its owner fetches or inserts (design §7): whoever scrapes this writes it down. So neither the
- * outbox nor what is used in all is here, and requests of the gateway only where its operator says that
- * they are those of many.
+ * `/metrics` in the words of Prometheus: what the node does for others. Nothing of what its owner fetches or
+ * inserts (design §7): whoever scrapes this writes it down. So neither the outbox nor what is used in all is
+ * here, nor the memory of the process, which grows with what is read; and requests of the gateway only where
+ * its operator says that they are those of many.
  * @module
  */
 import type { Request, RequestHandler } from 'express'
@@ -63,14 +63,6 @@ export function createMetrics(node: Source): Metrics {
 }
 
 function gauges(node: Source): readonly Row[] {
-  const memory = (): Rows => {
-    const { rss, heapUsed, external } = process.memoryUsage()
-    return [
-      [{ kind: 'resident' }, rss],
-      [{ kind: 'heap' }, heapUsed],
-      [{ kind: 'external' }, external],
-    ]
-  }
   return [
     { name: 'shoal_peers', help: 'Peers connected now.', read: () => [[{}, node.status().peers]] },
     {
@@ -85,7 +77,6 @@ function gauges(node: Source): readonly Row[] {
       labels: ['area'],
       read: () => areaRows(node, ({ used }) => used),
     },
-    { name: 'shoal_memory_bytes', help: 'Of the process.', labels: ['kind'], read: memory },
   ]
 }
 
