@@ -30,7 +30,7 @@ button{border-color:var(--sea);background:var(--sea);color:var(--paper);font-wei
 /** The page may send its form to this gateway, and do nothing else. */
 const POLICY = generatedPagePolicy(STYLE).replace("form-action 'none'", "form-action 'self'")
 
-/** Lets through what brings the token or a login. @throws ShoalError E_TOKEN, E_BUSY. */
+/** Lets through what brings the token or a login. @throws ShoalError E_TOKEN */
 export function createDoor(gate: TokenGate): RequestHandler {
   return async (request, response, next) => {
     const isLogin = rawPath(request) === LOGIN_PATH
@@ -56,7 +56,7 @@ async function logIn(gate: TokenGate, request: Request, response: Response): Pro
   const tooLong = new ShoalError('E_REQUEST', 'This is too long for a login.')
   const form = new URLSearchParams(await shortText(request, { maxBytes: MAX_BODY_BYTES, tooLong }))
   const next = pathIn(form.get('next') ?? '')
-  if (!gate.accepts((form.get('token') ?? '').trim(), request)) {
+  if (!gate.accepts((form.get('token') ?? '').trim())) {
     sendPage(response, { status: 401, next, isWrong: true })
     return
   }

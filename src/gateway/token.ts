@@ -1,6 +1,8 @@
 /**
  * The token of a gateway that others can reach: programs send it as a bearer, browsers once, and then a
- * cookie that it has signed. Wrong tokens are braked for each client.
+ * cookie that it has signed. Its length keeps it from being guessed, not a brake on tries: one that the right
+ * token passes slows nobody who guesses, and one that it does not pass lets whoever shares an address with
+ * others (a proxy's clients, the users of a machine) lock them out.
  * @module
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
@@ -8,36 +10,22 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { Request } from 'express'
 
 import { ShoalError } from '../errors.ts'
-import { systemClock, type Clock } from '../runtime.ts'
-import { clientOf, ClientTable } from './client-table.ts'
 
 /** Least length of a token, characters: 128 bits of base64url. */
 const MIN_TOKEN_LENGTH = 22
 /** How long a login holds, s: 30 days. */
 export const LOGIN_S = 30 * 24 * 3600
 const COOKIE = 'shoal-login'
-/** Wrong tokens that cost nothing: people mistype. */
-const FREE_TRIES = 5
-/** Wait after the first one beyond them, ms; it doubles, up to the most. */
-const FIRST_WAIT_MS = 1000
-const MOST_WAIT_MS = 15 * 60_000
-
-interface Wrong {
-  readonly tries: number
-  readonly untilMs: number
-}
-
-export interface TokenClock extends Pick<Clock, 'now'> {
+export interface TokenClock {
   /** Milliseconds since 1970. */
   wallNow(): number
 }
 
-const realClock: TokenClock = { now: () => systemClock.now(), wallNow: () => Date.now() }
+const realClock: TokenClock = { wallNow: () => Date.now() }
 
 export class TokenGate {
   #secrets: Secrets
   readonly #clock: TokenClock
-  readonly #wrong = new ClientTable<Wrong>()
 
   /** @throws ShoalError E_OPTION for a token that is too short. */
   constructor(token: string, clock: TokenClock = realClock) {
@@ -50,35 +38,16 @@ export class TokenGate {
     this.#secrets = secretsOf(token)
   }
 
-  /**
-   * Whether the request brings the token or a login. A wrong bearer counts as a try.
-   * @throws ShoalError E_BUSY where the client has tried too often.
-   */
-  admits(request: Request): boolean {
-    const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
-    if (bearer !== undefined) return this.accepts(bearer, request)
-    const values = cookiesIn(request.headers.cookie)
-    return values.some((value) => this.#isLogin(value))
+  /** Whether the request brings the token or a login. */
+  admits({ headers }: Pick<Request, 'headers'>): boolean {
+    const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+    if (bearer !== undefined) return this.accepts(bearer)
+    return cookiesIn(headers.cookie).some((value) => this.#isLogin(value))
   }
 
-  /** Whether `token` is right. @throws ShoalError E_BUSY where the client has tried too often. */
-  accepts(token: string, request: Request): boolean {
-    const client = clientOf(request)
-    const wrong = this.#wrong.get(client) ?? { tries: 0, untilMs: 0 }
-    const nowMs = this.#clock.now()
-    if (nowMs < wrong.untilMs) {
-      const seconds = Math.ceil((wrong.untilMs - nowMs) / 1000)
-      throw new ShoalError('E_BUSY', `Too many wrong tokens: wait ${seconds} s.`)
-    }
-    if (timingSafeEqual(digestOf(token), this.#secrets.digest)) {
-      this.#wrong.delete(client)
-      return true
-    }
-    const tries = wrong.tries + 1
-    const over = tries - FREE_TRIES
-    const waitMs = over < 0 ? 0 : Math.min(MOST_WAIT_MS, FIRST_WAIT_MS * 2 ** over)
-    this.#wrong.set(client, { tries, untilMs: nowMs + waitMs })
-    return false
+  /** Whether `token` is right. */
+  accepts(token: string): boolean {
+    return timingSafeEqual(digestOf(token), this.#secrets.digest)
   }
 
   /** `Set-Cookie` of a new login. */
