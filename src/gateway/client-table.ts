@@ -27,10 +27,6 @@ export class ClientTable<T> {
       return
     }
   }
-
-  delete(client: string): void {
-    this.#entries.delete(client)
-  }
 }
 
 /**
@@ -38,13 +34,22 @@ export class ClientTable<T> {
  * @throws ShoalError E_ACCESS as `addressOf`
  */
 export function clientOf(request: Pick<Request, 'socket'>): string {
-  const address = addressOf(request)
+  return prefixOf(addressOf(request), 4)
+}
+
+/** Where it is: the same IPv4 address, or the /48 of the IPv6 address. @throws ShoalError E_ACCESS likewise */
+export function networkOf(request: Pick<Request, 'socket'>): string {
+  return prefixOf(addressOf(request), 3)
+}
+
+/** `groups`: those of 16 bits that are kept of an IPv6 address. */
+function prefixOf(address: string, groups: number): string {
   if (!isIPv6(address)) return address
-  const [head = '', tail] = address.split('%')[0]?.split('::') ?? []
-  const groups = head.split(':').filter(Boolean)
-  const isShort = tail !== undefined && groups.length < 4
-  const filled = isShort ? [...groups, ...zeros(address, groups.length)] : groups
-  return `${filled.slice(0, 4).join(':')}::/64`
+  const [head = '', tail = ''] = address.split('%')[0]?.split('::') ?? []
+  const [before, after] = [head, tail].map((half) => half.split(':').filter(Boolean))
+  const missing = 8 - (before?.length ?? 0) - (after?.length ?? 0)
+  const all = [...(before ?? []), ...Array.from({ length: missing }, () => '0'), ...(after ?? [])]
+  return `${all.slice(0, groups).join(':')}::/${groups * 16}`
 }
 
 /** True for a request of this machine itself. @throws ShoalError E_ACCESS as `addressOf` */
@@ -58,12 +63,6 @@ function addressOf({ socket: { remoteAddress } }: Pick<Request, 'socket'>): stri
     throw new ShoalError('E_ACCESS', 'The connection of this request is gone.')
   }
   return remoteAddress.replace(/^::ffff:/, '')
-}
-
-function zeros(address: string, before: number): readonly string[] {
-  const after = (address.split('::')[1] ?? '').split(':').filter(Boolean)
-  const missing = Array.from({ length: Math.max(0, 8 - before - after.length) }, () => '0')
-  return [...missing, ...after]
 }
 
 /** True for addresses that only this machine reaches. */
