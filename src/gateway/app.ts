@@ -12,6 +12,7 @@ import type { Clock, Logger } from '../runtime.ts'
 import { systemClock } from '../runtime.ts'
 import { checkOrigin, createHostCheck } from './access.ts'
 import { createApi } from './api.ts'
+import { isLoopback } from './client-table.ts'
 import { createContentRoute } from './content-route.ts'
 import { createDenyCheck, type DenyList } from './deny-list.ts'
 import { createDoor } from './login.ts'
@@ -41,11 +42,12 @@ export interface AppOptions {
   readonly isTls?: boolean
   /** What is not served; default: everything is. */
   readonly denyList?: Pick<DenyList, 'has'>
-  /** Limits how often clients of other machines may ask; default false. */
-  readonly isRemote?: boolean
   /** Time; default: the real one. */
   readonly clock?: Pick<Clock, 'now'>
-  /** Name or address under which the gateway answers besides this machine's own names. */
+  /**
+   * Address that it listens on, under which it answers besides this machine's own names; where others reach it,
+   * how often they may ask is limited. Default: this machine only.
+   */
   readonly host?: string
   /** How long an upload may stand still, ms; default UPLOAD_IDLE_MS. */
   readonly uploadIdleMs?: number
@@ -71,16 +73,10 @@ function sitesOf(options: AppOptions): Sites {
 
 /** Who is let in, and how often. */
 function accessOf(options: AppOptions, sites: Sites): Router {
-  const {
-    host = DEFAULT_HOST,
-    hostNames = [],
-    gate,
-    isRemote = false,
-    clock = systemClock,
-  } = options
+  const { host = DEFAULT_HOST, hostNames = [], gate, clock = systemClock } = options
   const access = Router()
   access.use(createHostCheck([host, ...hostNames], { hasSites: sites.areApart }))
-  if (isRemote) access.use(createRateLimit(clock))
+  if (!isLoopback(host)) access.use(createRateLimit(clock))
   if (gate !== undefined) access.use(createDoor(gate))
   return access
 }

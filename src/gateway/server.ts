@@ -93,8 +93,7 @@ const NOT_HTTP = { status: 400, detail: 'This is not a valid HTTP request.' }
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { host = '127.0.0.1', port, tls, token, denyListFile, clock, ...rest } = options
   const { node } = rest
-  const isRemote = !isLoopback(host)
-  if (isRemote && token === undefined) {
+  if (!isLoopback(host) && token === undefined) {
     throw new ShoalError('E_OPTION', 'token: a gateway that other machines reach needs one')
   }
   const gate = token === undefined ? undefined : new TokenGate(token)
@@ -104,7 +103,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const waits = new Waits({ node, ...(clock !== undefined && { clock }) })
   const isTls = tls !== undefined
   const parts = { ...(gate && { gate }), ...(denyList && { denyList }) }
-  server.on('request', createApp({ ...rest, ...parts, host, isRemote, isTls, waits }))
+  server.on('request', createApp({ ...rest, ...parts, host, isTls, waits }))
   server.maxConnections = MAX_CONNECTIONS
   answerBrokenRequests(server)
   await listen(server, host, port).catch((error: unknown) => {
