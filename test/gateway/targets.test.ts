@@ -1,11 +1,13 @@
 /** Request lines that a program writes by hand, and what of them is checked. @module */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { request as httpRequest } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 
-import { denyHash } from '../../src/gateway/deny-list.ts'
 import { createApp } from '../../src/gateway/app.ts'
+import { denyHash } from '../../src/gateway/deny-list.ts'
 import { parseUri, type ShoalUri } from '../../src/keys/uri.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
@@ -18,16 +20,13 @@ test('an absolute target is its path, for the host that the request names; no ot
   const denyList = { has: (uri: ShoalUri) => denyHash(uri) === denyHash(parseUri(denied)) }
   const server = createApp({ node, logger: silentLogger, denyList }).listen(0, '127.0.0.1')
   t.after(() => server.close())
-  await new Promise((resolve) => server.once('listening', resolve))
+  await once(server, 'listening')
   const { port } = server.address() as { port: number }
-  const ask = (path: string) =>
-    new Promise<{ status: number | undefined; body: string }>((resolve, reject) => {
-      const sent = httpRequest({ port, host: '127.0.0.1', path, headers: { Host: HOST } })
-      sent.on('response', async (response) => {
-        resolve({ status: response.statusCode, body: await text(response) })
-      })
-      sent.on('error', reject).end()
-    })
+  const ask = async (path: string) => {
+    const sent = httpRequest({ port, host: '127.0.0.1', path, headers: { Host: HOST } }).end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    return { status: response.statusCode, body: await text(response) }
+  }
   const path = '/api/v1/lookup'
   const query = `?uri=${encodeURIComponent(denied)}`
   for (const [target, status] of [
