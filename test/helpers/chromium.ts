@@ -6,9 +6,16 @@ import { existsSync } from 'node:fs'
 
 export const executablePath = '/usr/bin/chromium'
 /** Reason to skip, or false. */
-export const skip = existsSync(executablePath)
-  ? false
-  : 'no Chromium in /usr/bin: install "chromium"'
+export const skip = reasonToSkip(existsSync(executablePath), process.env)
+
+/** @throws Error where the run promised a browser: a skip would pass for safe browsing. */
+export function reasonToSkip(isThere: boolean, env: NodeJS.ProcessEnv): string | false {
+  if (isThere) return false
+  const reason = 'no Chromium in /usr/bin: install "chromium"'
+  if (env['SHOAL_TEST_BROWSER'] === 'required') throw new Error(reason)
+  return reason
+}
+
 export const args = [
   '--no-sandbox',
   '--disable-gpu',
