@@ -10,6 +10,7 @@ import { isShoalError } from '../../src/errors.ts'
 import { createApp } from '../../src/gateway/app.ts'
 import { clientOf, ClientTable } from '../../src/gateway/client-table.ts'
 import { BURST, createRateLimit, NETWORK_CLIENTS, RATE } from '../../src/gateway/rate-limit.ts'
+import { startGateway } from '../../src/gateway/server.ts'
 import { TokenGate } from '../../src/gateway/token.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
@@ -96,4 +97,12 @@ test('clients are told apart by address, those of IPv6 by their /64, and their t
   const table = new ClientTable<number>()
   for (let n = 0; n < 5000; n++) table.set(`client ${n}`, n)
   assert.deepEqual([table.get('client 0'), table.get('client 4999')], [undefined, 4999])
+})
+
+test('the app of a gateway knows the address that it listens on', async (t) => {
+  const node = createFakeNode()
+  const gateway = await startGateway({ node, logger: silentLogger, host: '127.0.0.2', port: 0 })
+  t.after(() => gateway.close())
+  // else it would refuse its own name, and take all clients for those of this machine
+  assert.equal((await fetch(`${gateway.url}api/v1/status`)).status, 200)
 })
