@@ -13,7 +13,8 @@ export const denyHashCommand: Command = {
   summary: 'Print the line of a deny-list that stands for a key',
   details: [
     'The same for every spelling of the key, every edition of a document and every file in it: append',
-    'it to the file of "shoal start --deny-list FILE". Asks nobody.',
+    'it to the file of "shoal start --deny-list FILE". Asks nobody. The same bytes may have another key:',
+    'list the urn:eris:... that ?info of a file shows as well.',
   ],
   operands: ['URI'],
   options: {},
