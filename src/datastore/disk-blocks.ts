@@ -15,6 +15,7 @@ import {
   isStillHeld,
   readHeld,
   readSlot,
+  readSlotForOwn,
 } from './disk-core.ts'
 import { vouchFor } from './disk-mend.ts'
 import { statusOf } from './disk-status.ts'
@@ -123,13 +124,14 @@ export class DiskBlocks implements BlockStore {
     options: GetOptions | undefined,
     hasLock: boolean,
   ): Promise<StoredBlock | undefined | 'again'> {
+    const { link, signal } = options ?? {}
     const entries = await findEntries(this.#core, address)
-    options?.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     const reads = new Set<SlotRead>()
     for (const { record } of entries) {
-      const read = await readSlot(this.#core, address, record)
-      options?.signal?.throwIfAborted()
-      if (isBlock(read)) return this.#found(read, record, options?.link)
+      const read = await this.#readSlot(address, record, link)
+      signal?.throwIfAborted()
+      if (isBlock(read)) return this.#found(read, record, link)
       reads.add(read)
     }
     const [entry] = entries
@@ -137,6 +139,11 @@ export class DiskBlocks implements BlockStore {
     if (!isCurrent(this.#core, entry.record)) return 'again'
     if (reads.has('unreadable')) return undefined // the disk may answer again later
     return this.#unread(address, entry.record, hasLock)
+  }
+
+  #readSlot(address: Address, record: IndexRecord, link: number | undefined): Promise<SlotRead> {
+    const readFor = link === undefined ? readSlotForOwn : readSlot
+    return readFor(this.#core, address, record)
   }
 
   async #unread(address: Address, record: IndexRecord, hasLock: boolean): Promise<'again'> {

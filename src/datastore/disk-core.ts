@@ -25,6 +25,7 @@ import type { OutboxLedger } from './outbox-ledger.ts'
 import { decodeRecord } from './record.ts'
 import type { IndexRecord } from './record.ts'
 import type { Slab } from './slab.ts'
+import type { SlotOpener } from './slot-opener.ts'
 import type { SlotTenure } from './slot-table.ts'
 import type { SpareBuffers } from './spare-buffers.ts'
 import type { IndexValue } from './sorted-index.ts'
@@ -38,6 +39,8 @@ export interface DiskCore {
   readonly table: DiskTable
   readonly areas: Areas
   readonly slab: Slab
+  /** For what this node itself reads. */
+  readonly opener: SlotOpener
   /** For what is written to it. */
   readonly sealBuffers: SpareBuffers
   readonly index: FilteredIndex
@@ -264,16 +267,28 @@ export function isSameTenure(a: SlotTenure, b: SlotTenure): boolean {
 }
 
 /** The block in a slot. Rejects never: a bad sector must not end what goes on without it. */
-export async function readSlot(
+export function readSlot(
   core: DiskCore,
   address: Address,
   content: SlotTenure & SlotSeal,
 ): Promise<SlotRead> {
+  return slotRead(
+    core.slab.read(content.slot, (sealed) => openSlot(core.keys, address, sealed, content)),
+  )
+}
+
+/** As `readSlot`, for a reader of this node: see `SlotOpener.open`. */
+export function readSlotForOwn(
+  core: DiskCore,
+  address: Address,
+  content: SlotTenure & SlotSeal,
+): Promise<SlotRead> {
+  return slotRead(core.opener.open(address, content))
+}
+
+async function slotRead(reading: Promise<Block | undefined>): Promise<SlotRead> {
   try {
-    const block = await core.slab.read(content.slot, (sealed) =>
-      openSlot(core.keys, address, sealed, content),
-    )
-    return block ?? 'damaged'
+    return (await reading) ?? 'damaged'
   } catch {
     return 'unreadable'
   }

@@ -166,7 +166,8 @@ export class DiskLife {
   }
 
   async #closeFiles(): Promise<void> {
-    const { slab, index } = this.#core
+    const { slab, opener, index } = this.#core
+    await opener.close()
     await Promise.all([slab.close(), index.close()])
   }
 }

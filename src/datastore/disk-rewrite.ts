@@ -59,6 +59,7 @@ export function withSyncAlarm(slab: Slab, onfailure: () => void): Slab {
       return slab.slots
     },
     read: (slot, use) => slab.read(slot, use),
+    lend: (use) => slab.lend(use),
     write: (slot, sealed) => slab.write(slot, sealed),
     extend: (count) => slab.extend(count),
     truncate: (slots) => slab.truncate(slots),

@@ -28,6 +28,7 @@ import { OutboxLedger } from './outbox-ledger.ts'
 import type { Shares } from './quota.ts'
 import { encodeRecord, insertRecord } from './record.ts'
 import type { IndexChange } from './sorted-index.ts'
+import { SlotOpener } from './slot-opener.ts'
 import { SpareBuffers } from './spare-buffers.ts'
 import { dropState, loadState } from './state-file.ts'
 import { toStoreError } from './store-error.ts'
@@ -158,6 +159,7 @@ function createCore(
     table,
     areas: new Areas({ table, shares, rng }),
     slab,
+    opener: new SlotOpener(slab, keys),
     sealBuffers: new SpareBuffers(WRITE_BUFFERS),
     index,
     group,

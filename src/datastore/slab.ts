@@ -27,6 +27,8 @@ export interface Slab {
   readonly slots: number
   /** Calls `use` with the bytes of a slot, which are only lent: another read follows in them. */
   read<T>(slot: number, use: (sealed: Uint8Array) => T): Promise<T>
+  /** Lends the number of the file to `use`, which may read until it resolves. */
+  lend<T>(use: (fd: number) => Promise<T>): Promise<T>
   /** Rejects beyond the end: the slab grows by `extend` alone. */
   write(slot: number, sealed: Uint8Array): Promise<void>
   /**
@@ -121,6 +123,16 @@ class FileSlab implements Slab {
     return result
   }
 
+  async lend<T>(use: (fd: number) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new Error('the slab is closed')
+    this.#running++
+    try {
+      return await use(this.#file.fd)
+    } finally {
+      this.#ended()
+    }
+  }
+
   async write(slot: number, sealed: Uint8Array): Promise<void> {
     if (slot >= this.#slots) throw new RangeError('a slot beyond the end of the slab')
     const offset = slot * BLOCK_BYTES
@@ -189,7 +201,7 @@ class FileSlab implements Slab {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new Error('the slab is closed')
       const done = (error: Error | null, bytes: number): void => {
-        if (--this.#running === 0) this.#onidle?.()
+        this.#ended()
         if (error === null) resolve(bytes)
         else reject(error)
       }
@@ -198,5 +210,9 @@ class FileSlab implements Slab {
       if (how === 'read') read(fd, buffer, at, buffer.length - at, position, done)
       else write(fd, buffer, at, buffer.length - at, position, done)
     })
+  }
+
+  #ended(): void {
+    if (--this.#running === 0) this.#onidle?.()
   }
 }

@@ -59,13 +59,13 @@ export function seal(
   return tag
 }
 
-/** The plaintext, or undefined where the tag does not fit. */
+/** The plaintext, in `out`, as long as `sealed`; or undefined where the tag does not fit. */
 export function open(
   sealed: Uint8Array,
   tag: Uint8Array,
   under: { secret: Uint8Array; nonce: Uint8Array; associated: Uint8Array },
+  out: Uint8Array = new Uint8Array(sealed.length),
 ): Uint8Array | undefined {
-  const out = new Uint8Array(sealed.length)
   try {
     sodium.crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
       out,

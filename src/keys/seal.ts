@@ -89,7 +89,7 @@ export function sealSlot(
   sealed: Uint8Array = new Uint8Array(block.length),
 ): SlotSeal & { readonly sealed: Uint8Array } {
   const nonce = randomBytes(SEAL_NONCE_BYTES)
-  const secret = blake2b256(address, keys.slot)
+  const secret = slotSecret(keys, address)
   const tag = seal(sealed, block, { secret, nonce, associated: address })
   return { sealed, nonce, tag }
 }
@@ -101,9 +101,28 @@ export function openSlot(
   sealed: Uint8Array,
   slotSeal: SlotSeal,
 ): Block | undefined {
-  const secret = blake2b256(address, keys.slot)
-  const under = { secret, nonce: slotSeal.nonce, associated: address }
-  return open(sealed, slotSeal.tag, under) as Block | undefined
+  return openSlotWith({ ...slotSeal, secret: slotSecret(keys, address), address }, sealed)
+}
+
+/** What opens one slot where the keys of the directory are not at hand. */
+export interface SlotTicket extends SlotSeal {
+  /** `slotSecret` of the address. */
+  readonly secret: Uint8Array
+  readonly address: Uint8Array
+}
+
+/** Seals and opens the slot of one address, and no other. */
+export function slotSecret(keys: SealKeys, address: Address): Uint8Array {
+  return blake2b256(address, keys.slot)
+}
+
+/** As `openSlot`; the block lies in `out`, where that is given. */
+export function openSlotWith(
+  { secret, nonce, tag, address }: SlotTicket,
+  sealed: Uint8Array,
+  out?: Uint8Array,
+): Block | undefined {
+  return open(sealed, tag, { secret, nonce, associated: address }, out) as Block | undefined
 }
 
 /** `nonce ‖ sealed ‖ tag`: an index record bound to its index key. */
