@@ -16,6 +16,12 @@ export interface SlotJob extends SlotTicket {
   readonly slot: number
 }
 
+/** What the thread is started with. */
+export interface ThreadOptions {
+  /** A mean read of more than this comes from a disk that likes to be asked for many at once, ms. */
+  readonly slowReadMs: number
+}
+
 /** To the thread: `jobs` of the file `fd`. */
 export interface SlotRequest {
   readonly id: number

@@ -12,13 +12,16 @@ import { openSlot, slotSecret } from '../keys/seal.ts'
 import type { SealKeys, SlotSeal } from '../keys/seal.ts'
 import type { Slab } from './slab.ts'
 import { encodeJobs } from './slot-batch.ts'
-import type { SlotAnswer, SlotJob, SlotRequest } from './slot-batch.ts'
+import type { SlotAnswer, SlotJob, SlotRequest, ThreadOptions } from './slot-batch.ts'
 import type { SlotTenure } from './slot-table.ts'
 
 /** So many slots are opened here at the same time: for small files no thread is started, or asked. */
 const MOST_HERE = 4
 /** Of one message, 256 KiB: more would keep the first of them waiting for the last. */
 const MOST_IN_BATCH = 8
+/** Seeking takes longer, and what the system or a disk without moving parts gives is there sooner, ms. */
+const SLOW_READ_MS = 1
+const SCRIPT = new URL('slot-worker.js', import.meta.url)
 
 interface Waiting {
   readonly job: SlotJob
@@ -30,6 +33,7 @@ export class SlotOpener {
   readonly #slab: Slab
   readonly #keys: SealKeys
   readonly #script: URL
+  readonly #options: ThreadOptions
   /** Under way; as many as the windows of all readers together allow. */
   #reads = 0
   #waiting: Waiting[] = []
@@ -40,15 +44,16 @@ export class SlotOpener {
   /** A thread that has ended is not started again. */
   #hasEnded = false
 
-  /** `script`: what the thread runs; tests hand in another one. */
+  /** `thread`: for tests, another script or another idea of what is slow. */
   constructor(
     slab: Slab,
     keys: SealKeys,
-    script: URL = new URL('slot-worker.js', import.meta.url),
+    { script = SCRIPT, slowReadMs = SLOW_READ_MS }: Partial<ThreadOptions> & { script?: URL } = {},
   ) {
     this.#slab = slab
     this.#keys = keys
     this.#script = script
+    this.#options = { slowReadMs }
   }
 
   /**
@@ -116,7 +121,11 @@ export class SlotOpener {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#script, { name: 'slots', execArgv: [] })
+    const worker = new Worker(this.#script, {
+      name: 'slots',
+      execArgv: [],
+      workerData: this.#options,
+    })
     worker.on('message', (answer: SlotAnswer) => {
       this.#asked.get(answer.id)?.(answer)
       this.#asked.delete(answer.id)

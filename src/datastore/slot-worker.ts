@@ -5,21 +5,20 @@
  */
 import { read, readSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 
 import { BLOCK_BYTES } from '../keys/block.ts'
 import { openSlotWith } from '../keys/seal.ts'
 import { decodeJobs } from './slot-batch.ts'
-import type { SlotAnswer, SlotJob, SlotRequest } from './slot-batch.ts'
+import type { SlotAnswer, SlotJob, SlotRequest, ThreadOptions } from './slot-batch.ts'
 
-/** A mean read of more than this comes from a disk that likes to be asked for many at once, ms. */
-const SLOW_READ_MS = 1
 /** So many batches are read at once before it is tried again whether the disk is quick. */
 const SLOW_BATCHES = 16
 
 const readAsync = promisify(read)
 const port = parentPort as MessagePort
+const { slowReadMs } = workerData as ThreadOptions
 let slowBatches = 0
 
 /** One after the other: what the system has in memory is read fastest so. */
@@ -32,7 +31,7 @@ function readInTurn(fd: number, jobs: readonly SlotJob[], places: readonly Uint8
       // it will not open
     }
   })
-  if (performance.now() - beganMs > jobs.length * SLOW_READ_MS) slowBatches = SLOW_BATCHES
+  if (performance.now() - beganMs > jobs.length * slowReadMs) slowBatches = SLOW_BATCHES
 }
 
 async function readAtOnce(

@@ -32,9 +32,17 @@ test('slot opener: slots wanted at once come whole, each with its own bytes', as
   for (let round = 0; round < 3; round++) await assertAllOpen(opener, sealed)
 })
 
+test('slot opener: a disk that is slow is asked for all of a batch at once, and gives the same', async (t) => {
+  const { slab, sealed } = await filledSlab(t)
+  const opener = openerOf(t, slab, { slowReadMs: 0 })
+  await slab.truncate(SLOTS - 1)
+  const all = sealed.slice(0, -1)
+  for (let round = 0; round < 6; round++) await assertAllOpen(opener, all)
+})
+
 test('slot opener: one after the other they are opened without a thread', async (t) => {
   const { slab, sealed } = await filledSlab(t)
-  const opener = openerOf(t, slab, IS_SILENT)
+  const opener = openerOf(t, slab, { script: IS_SILENT })
   for (const { address, block, content } of sealed)
     assert.deepEqual(await opener.open(address, content), block)
 })
@@ -75,7 +83,7 @@ for (const [name, script] of [
 ] as const) {
   test(`slot opener: where the thread ${name} all slots are opened nevertheless`, async (t) => {
     const { slab, sealed } = await filledSlab(t)
-    const opener = openerOf(t, slab, script)
+    const opener = openerOf(t, slab, { script })
     for (let round = 0; round < 2; round++) await assertAllOpen(opener, sealed)
   })
 }
@@ -136,8 +144,12 @@ async function filledSlab(t: TestContext): Promise<{ slab: Slab; sealed: Sealed[
   return { slab, sealed }
 }
 
-function openerOf(t: TestContext, slab: Slab, script?: URL): SlotOpener {
-  const opener = new SlotOpener(slab, keys, script)
+function openerOf(
+  t: TestContext,
+  slab: Slab,
+  thread?: { readonly script?: URL; readonly slowReadMs?: number },
+): SlotOpener {
+  const opener = new SlotOpener(slab, keys, thread)
   t.after(() => opener.close())
   return opener
 }
