@@ -98,8 +98,11 @@ async function firstByteMs(url: string, path: string): Promise<number> {
 async function measureSpeed(node: NodeProcess, other: { url: string }, paths: Paths) {
   const plain = await download(other, paths.plainLarge)
   const cpuSeconds = await node.cpuSeconds()
+  const loopSeconds = await node.loopSeconds()
   const ours = await download(node, paths.large)
-  const cpuUsPerBlock = (((await node.cpuSeconds()) - cpuSeconds) * 1e6) / (ours.bytes / 32_768)
+  const blocks = ours.bytes / 32_768
+  const cpuUsPerBlock = (((await node.cpuSeconds()) - cpuSeconds) * 1e6) / blocks
+  const loopUsPerBlock = (((await node.loopSeconds()) - loopSeconds) * 1e6) / blocks
   const plainRate = await requestsPerSecond(other.url, paths.plainSmall, LOAD)
   const rate = await requestsPerSecond(node.url, paths.small, LOAD)
   return {
@@ -107,6 +110,7 @@ async function measureSpeed(node: NodeProcess, other: { url: string }, paths: Pa
     MBps: ours.bytes / 1e3 / ours.ms,
     ratio: plain.ms / ours.ms,
     cpuUsPerBlock,
+    loopUsPerBlock,
     firstByteMs: await firstByteMs(node.url, paths.large),
     staticRequests: plainRate,
     requests: rate,

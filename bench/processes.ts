@@ -26,6 +26,8 @@ export interface NodeProcess {
   peakRssBytes(): Promise<number>
   /** Processor time it has used, all threads, seconds. */
   cpuSeconds(): Promise<number>
+  /** That of its event loop alone. */
+  loopSeconds(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -55,11 +57,8 @@ export async function startNetwork() {
           const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
           return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) * 1024
         },
-        cpuSeconds: async () => {
-          const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8')
-          const fields = stat.slice(stat.lastIndexOf(')')).split(' ')
-          return (Number(fields[12]) + Number(fields[13])) / TICKS_PER_SECOND
-        },
+        cpuSeconds: () => secondsIn(`/proc/${child.pid}/stat`),
+        loopSeconds: () => secondsIn(`/proc/${child.pid}/task/${child.pid}/stat`),
         stop: async () => {
           nodes.delete(node)
           await end(child)
@@ -74,6 +73,13 @@ export async function startNetwork() {
       for (const folder of folders) await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Processor time of a process or thread, as Linux counts it. */
+async function secondsIn(path: string): Promise<number> {
+  const stat = await readFile(path, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')')).split(' ')
+  return (Number(fields[12]) + Number(fields[13])) / TICKS_PER_SECOND
 }
 
 async function start(args: string[], prefix: string) {
