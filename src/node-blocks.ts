@@ -11,6 +11,12 @@ import { supersedes } from './keys/block.ts'
 import type { Address, Block } from './keys/block.ts'
 import type { Driver } from './routing/net/driver.ts'
 
+interface OwnBlock {
+  readonly block: Block
+  /** Nobody else has its bytes. */
+  readonly isFresh?: boolean
+}
+
 export class NodeBlocks {
   /** Asks the network for what is not here. */
   readonly source: BlockSource
@@ -34,12 +40,14 @@ export class NodeBlocks {
     this.ownSource = { getBlock: needOwn, getNewest: needOwn }
   }
 
-  async getOwn(address: Address, signal: AbortSignal): Promise<Block | undefined> {
+  async getOwn(address: Address, signal: AbortSignal): Promise<OwnBlock | undefined> {
     const remembered = this.#readCache.get(address)
-    if (remembered !== undefined) return remembered
+    if (remembered !== undefined) return { block: remembered }
     const { outbox, blocks } = this.#store
     const own = outbox.pendingBlocks > 0 ? await outbox.get(address, { signal }) : undefined
-    return own ?? (await blocks.get(address, { signal }))?.block
+    if (own !== undefined) return { block: own }
+    const found = await blocks.get(address, { signal })
+    return found && { block: found.block, isFresh: blocks.givesFresh === true }
   }
 
   /** Takes the index's word where it can. */
@@ -50,17 +58,17 @@ export class NodeBlocks {
   }
 
   async #needOwn(address: Address, signal: AbortSignal): Promise<BlockResult> {
-    const block = await this.getOwn(address, signal)
-    if (block === undefined) throw new MissingBlock({ type: 'not-local' })
-    return { type: 'found', block, isOwn: true }
+    const own = await this.getOwn(address, signal)
+    if (own === undefined) throw new MissingBlock({ type: 'not-local' })
+    return { type: 'found', ...own, isOwn: true }
   }
 
   async #getBlock(
     address: Address,
     { isTop, signal }: Parameters<BlockSource['getBlock']>[1],
   ): Promise<BlockResult> {
-    const block = await this.getOwn(address, signal)
-    if (block !== undefined) return { type: 'found', block, isOwn: true }
+    const own = await this.getOwn(address, signal)
+    if (own !== undefined) return { type: 'found', ...own, isOwn: true }
     const homes = homesOf(isTop)
     const result = await this.#driver().fetch(address, { homes, isAbsentHere: true, signal })
     if (result.type === 'found') this.#readCache.put(address, result.block)

@@ -227,7 +227,7 @@ class RunningNode implements Node {
   inspect(uri: ShoalUri, options: InspectOptions = {}): Promise<InspectOutcome> {
     return inspectContent(uri, options, {
       ...this.#serveContext(options),
-      getOwn: (address, signal) => this.#blocks.getOwn(address, signal),
+      getOwn: async (address, signal) => (await this.#blocks.getOwn(address, signal))?.block,
       hasOwn: (address, signal) => this.#blocks.hasOwn(address, signal),
     })
   }

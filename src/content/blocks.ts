@@ -5,8 +5,13 @@
 import type { Address, Block, Home } from '../keys/block.ts'
 
 export type BlockResult =
-  /** `isOwn`: nobody had to be asked for it. */
-  | { readonly type: 'found'; readonly block: Block; readonly isOwn?: boolean }
+  /** `isOwn`: nobody had to be asked for it. `isFresh`: its bytes may be written over. */
+  | {
+      readonly type: 'found'
+      readonly block: Block
+      readonly isOwn?: boolean
+      readonly isFresh?: boolean
+    }
   | { readonly type: 'not-found' }
   | { readonly type: 'timed-out' }
   | { readonly type: 'no-peers' }

@@ -12,7 +12,7 @@ import type { ContentUri } from '../keys/uri.ts'
 import type { Clock } from '../runtime.ts'
 import { MissingBlock } from './blocks.ts'
 import type { BlockResult, BlockSource } from './blocks.ts'
-import { LeafGroups } from './leaf-groups.ts'
+import { LeafGroups, joinAdjacent } from './leaf-groups.ts'
 import { decodeManifest } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { Window } from './window.ts'
@@ -20,6 +20,9 @@ import type { WindowShares } from './window.ts'
 
 /** Waits between tries for one leaf, ms: with the routing's own time-outs about 30 s in all. */
 const RETRY_DELAYS_MS = [250, 1000, 4000, 8000]
+
+/** Leaves handed on together, 256 KiB. */
+const MOST_AT_ONCE = 8
 
 /** Bytes `first` to `last`, both included; `last` is `first - 1` for none. */
 export interface Span {
@@ -93,16 +96,19 @@ export async function* readSpan(
   const leaves = leavesOf(tree.root, { first, last }, context)
   const groups = new LeafGroups(Math.floor(first / BLOCK_BYTES), Math.floor(last / BLOCK_BYTES))
   const window = new Window(leaves, context.shares, (leaf: Leaf, onTrouble) =>
-    fetchLeaf(leaf, { tree, context, onTrouble, out: groups.placeOf(leaf.index) }),
+    fetchLeaf(leaf, { tree, context, onTrouble, groups }),
   )
   context.shares.enter()
   try {
-    for (;;) {
-      const { length } = await window.take(groups.leavesInReach)
-      if (length === 0) return
-      const { leaf, bytes } = groups.take(length)
-      const base = leaf * BLOCK_BYTES
-      yield bytes.subarray(Math.max(0, first - base), Math.min(bytes.length, last + 1 - base))
+    for (let leaf = Math.floor(first / BLOCK_BYTES); ;) {
+      const taken = await window.take(MOST_AT_ONCE)
+      if (taken.length === 0) return
+      for (const bytes of joinAdjacent(taken)) {
+        const base = leaf * BLOCK_BYTES
+        leaf += bytes.length / BLOCK_BYTES
+        groups.passed(leaf)
+        yield bytes.subarray(Math.max(0, first - base), Math.min(bytes.length, last + 1 - base))
+      }
     }
   } finally {
     context.shares.leave()
@@ -165,26 +171,30 @@ async function* leavesOf(
   yield known
 }
 
+/** Opened where it lies, if it may be, else in its place beside others. */
 async function fetchLeaf(
   leaf: Leaf,
   {
     tree,
     context,
     onTrouble,
-    out,
+    groups,
   }: {
     tree: ContentTree
     context: FetchContext
     onTrouble: () => void
-    out: Uint8Array
+    groups: LeafGroups
   },
-): Promise<void> {
-  const block = await need(leaf.pair, placeIn(tree.root, leaf.pair), context, onTrouble)
+): Promise<Uint8Array> {
+  const place = placeIn(tree.root, leaf.pair)
+  const { block, isFresh } = await needFound(leaf.pair, place, context, onTrouble)
+  const out = isFresh === true ? block : groups.placeOf(leaf.index)
   const bytes = openLeaf(block, leaf.pair, out)
   const isLast = leaf.index === lastLeafOf(tree.size, BLOCK_BYTES)
   if (isLast && unpaddedLength(bytes) !== tree.size % BLOCK_BYTES) {
     throw new ShoalError('E_DECODE', 'The content is not as long as its manifest says.')
   }
+  return bytes
 }
 
 async function drive<T>(walk: Walk<T>, root: ReadCapability, context: FetchContext): Promise<T> {
@@ -212,12 +222,12 @@ interface BlockPlace {
  * One block, tried again when it is part of content whose beginning was found: what is missing now
  * may be a peer that is just leaving. What leads to a file is asked for once: absent is absent.
  */
-async function need(
+async function needFound(
   pair: ReferenceKeyPair,
   { isTop, isPatient }: BlockPlace,
   { source, clock, signal }: FetchContext,
   onTrouble: () => void = () => {},
-): Promise<Uint8Array> {
+): Promise<Extract<BlockResult, { type: 'found' }>> {
   const delays = isPatient ? RETRY_DELAYS_MS : []
   let result: BlockResult = await source.getBlock(pair.reference as Address, { isTop, signal })
   for (const delayMs of delays) {
@@ -227,7 +237,15 @@ async function need(
     result = await source.getBlock(pair.reference as Address, { isTop, signal })
   }
   if (result.type !== 'found') throw new MissingBlock(result)
-  return result.block
+  return result
+}
+
+async function need(
+  pair: ReferenceKeyPair,
+  place: BlockPlace,
+  context: FetchContext,
+): Promise<Uint8Array> {
+  return (await needFound(pair, place, context)).block
 }
 
 /** Waits; rejects with `signal.reason` when that aborts. */

@@ -8,23 +8,16 @@ import { BLOCK_BYTES } from '../keys/block.ts'
 /** 128 KiB: what the socket of a reader takes at once. */
 const GROUP_LEAVES = 4
 
-/** The leaves `first` to `last` of one reader, handed on in order. */
+/** Room for the leaves `first` to `last` of one reader, handed on in order. */
 export class LeafGroups {
   readonly #first: number
   readonly #last: number
-  /** By number, counted from `first`; those with leaves that are asked for and not handed on. */
+  /** By number, counted from `first`; those with leaves that are here and not handed on. */
   readonly #groups = new Map<number, Uint8Array>()
-  #next: number
 
   constructor(first: number, last: number) {
     this.#first = first
     this.#last = last
-    this.#next = first
-  }
-
-  /** Leaves from the next one on that lie in its group. */
-  get leavesInReach(): number {
-    return GROUP_LEAVES - ((this.#next - this.#first) % GROUP_LEAVES)
   }
 
   /** The bytes of one leaf, to be written before it is handed on. */
@@ -37,18 +30,33 @@ export class LeafGroups {
     return group.subarray((leaf - begin) * BLOCK_BYTES, (leaf + 1 - begin) * BLOCK_BYTES)
   }
 
-  /** Hands on the next `count` leaves, all of one group: where they begin, and their bytes. */
-  take(count: number): { readonly leaf: number; readonly bytes: Uint8Array } {
-    const leaf = this.#next
-    const number = this.#groupOf(leaf)
-    const at = leaf - this.#first - number * GROUP_LEAVES
-    const group = this.#groups.get(number) as Uint8Array
-    this.#next += count
-    if (this.#groupOf(this.#next) !== number) this.#groups.delete(number)
-    return { leaf, bytes: group.subarray(at * BLOCK_BYTES, (at + count) * BLOCK_BYTES) }
+  /** All leaves before `next` are handed on. */
+  passed(next: number): void {
+    for (const number of this.#groups.keys()) {
+      if (number >= this.#groupOf(next) && next <= this.#last) continue
+      this.#groups.delete(number)
+    }
   }
 
   #groupOf(leaf: number): number {
     return Math.floor((leaf - this.#first) / GROUP_LEAVES)
   }
+}
+
+/** The same bytes in as few pieces as there are: what lies side by side in memory is one. */
+export function joinAdjacent(parts: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = []
+  for (const part of parts) {
+    const before = joined.at(-1)
+    const isNext =
+      before?.buffer === part.buffer && before.byteOffset + before.length === part.byteOffset
+    if (before === undefined || !isNext) joined.push(part)
+    else
+      joined.splice(
+        -1,
+        1,
+        new Uint8Array(part.buffer, before.byteOffset, before.length + part.length),
+      )
+  }
+  return joined
 }

@@ -46,6 +46,7 @@ const FREE_TRIES = 2
 const MAX_TRIES = 8
 
 export class DiskBlocks implements BlockStore {
+  readonly givesFresh = true
   readonly #core: DiskCore
   readonly #onclose: () => Promise<void>
 

@@ -83,6 +83,8 @@ export interface StoreStatus {
  * rejects with E_CLOSED; `close` itself may be called again.
  */
 export interface BlockStore {
+  /** What `get` gives nobody else has: it may be written over. */
+  readonly givesFresh?: true
   /**
    * Keeps a block under one home. One slot an address, whatever the homes: a second home of the same
    * block takes no further room. A signed block that supersedes the one held replaces it under all
