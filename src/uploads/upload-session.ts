@@ -36,6 +36,7 @@ export class UploadSession {
   #stop = linkAbort([])
   #last: Promise<unknown> = Promise.resolve()
   #isCancelled = false
+  #parts = 0
 
   constructor(record: UploadRecord, context: SessionContext) {
     this.#record = record
@@ -53,6 +54,11 @@ export class UploadSession {
 
   get result(): Inserted | undefined {
     return this.#record.result
+  }
+
+  /** A part is coming in, or waits for the one before it. */
+  get isTaking(): boolean {
+    return this.#parts > 0
   }
 
   get segments(): LongInsert['segments'] {
@@ -79,6 +85,7 @@ export class UploadSession {
     this.settle()
     const stop = linkAbort([part.signal])
     this.#stop = stop
+    this.#parts++
     return this.#inTurn(async () => {
       this.#check(part)
       try {
@@ -87,6 +94,7 @@ export class UploadSession {
         return this.state()
       } finally {
         stop.unlink()
+        this.#parts--
         this.#context.touched()
       }
     })

@@ -155,7 +155,8 @@ export class Uploads implements NodeUploads {
     const now = this.#options.sink.clock.now()
     const idle = [...this.#places.values()]
       .filter(
-        ({ session, touchedMs }) => session.result !== undefined || now - touchedMs >= IDLE_MS,
+        ({ session, touchedMs }) =>
+          !session.isTaking && (session.result !== undefined || now - touchedMs >= IDLE_MS),
       )
       .sort((a, b) => rank(a) - rank(b))[0]
     if (idle === undefined) {
@@ -169,7 +170,8 @@ export class Uploads implements NodeUploads {
     this.#stopSweep = undefined
     for (const { session, touchedMs } of this.#places.values()) {
       // a disk that fails keeps the record; the next start ends it
-      if (clock.now() - touchedMs >= END_MS) void this.cancel(session.id).catch(() => {})
+      const isOver = !session.isTaking && clock.now() - touchedMs >= END_MS
+      if (isOver) void this.cancel(session.id).catch(() => {})
     }
     if (this.#places.size > 0) {
       this.#stopSweep = clock.after(SWEEP_MS, () => {

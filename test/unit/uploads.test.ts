@@ -162,13 +162,60 @@ test('an upload that is given up leaves nothing in outbox and journal', async ()
 
 test('the 17th upload is refused, unless another one has been idle for an hour', async () => {
   const { uploads, clock } = createUploadBench()
-  const first = await uploads.create({})
-  for (let i = 1; i < MAX_UPLOADS; i++) await uploads.create({})
+  const first = await begun(uploads)
+  for (let i = 1; i < MAX_UPLOADS; i++) await begun(uploads)
   await assert.rejects(uploads.create({}), { code: 'E_BUSY' })
   await clock.runFor(HOUR_MS)
-  await uploads.append(first.id, { offset: 0, content: pieces(new Uint8Array(1)), isLast: false })
+  await uploads.append(first, { offset: 1, content: pieces(new Uint8Array(1)), isLast: false })
   await uploads.create({})
-  assert.equal(uploads.status(first.id)?.offset, 1, 'the one that was used stays')
+  assert.equal(uploads.status(first)?.offset, 2, 'the one that was used stays')
+})
+
+/** An upload that has a byte. */
+async function begun(uploads: Uploads): Promise<string> {
+  const { id } = await uploads.create({})
+  await uploads.append(id, { offset: 0, content: pieces(new Uint8Array(1)), isLast: false })
+  return id
+}
+
+/** A part whose bytes come when a test says so. */
+function openPart(uploads: Uploads, id: string) {
+  let wake = (_step: IteratorResult<Uint8Array>): void => {}
+  const next = (): Promise<IteratorResult<Uint8Array>> =>
+    new Promise((resolve) => {
+      wake = resolve
+    })
+  const content = { [Symbol.asyncIterator]: () => ({ next }) }
+  const result = uploads.append(id, { offset: 0, content, isLast: true })
+  result.catch(() => {}) // told to those who wait for it
+  return {
+    result,
+    push: (piece: Uint8Array) => {
+      wake({ value: piece, done: false })
+    },
+    end: () => {
+      wake({ value: undefined, done: true })
+    },
+  }
+}
+
+test('an upload whose part is coming in is never idle, be it fast, slow or waiting', async () => {
+  const { uploads, clock } = createUploadBench()
+  const [slow, waiting] = [await uploads.create({}), await uploads.create({})]
+  const parts = { slow: openPart(uploads, slow.id), waiting: openPart(uploads, waiting.id) }
+  for (let i = 2; i < MAX_UPLOADS; i++) await begun(uploads)
+  for (let minute = 0; minute < 25 * 60; minute++) {
+    await clock.runFor(60_000)
+    parts.slow.push(new Uint8Array(100))
+  }
+  for (let i = 2; i < MAX_UPLOADS; i++) await begun(uploads)
+  await assert.rejects(uploads.create({}), { code: 'E_BUSY' })
+  for (const part of Object.values(parts)) {
+    await clock.runFor(0)
+    part.end()
+  }
+  assert.equal((await parts.slow.result).result?.size, 150_000)
+  assert.equal((await parts.waiting.result).result?.size, 0)
 })
 
 test('an upload without a byte for a day ends', async () => {
