@@ -37,3 +37,17 @@ export function linkAbort(signals: readonly (AbortSignal | undefined)[]): Linked
     },
   }
 }
+
+/** As `result`, unless `signal` aborts before it is there; then rejects with its reason at once. */
+export function orAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(signal.reason as Error)
+    }
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+    result.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', abort)
+    })
+  })
+}

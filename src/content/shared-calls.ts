@@ -4,7 +4,7 @@
  * @module
  */
 import { ShoalError } from '../errors.ts'
-import { linkAbort } from '../signals.ts'
+import { linkAbort, orAborted } from '../signals.ts'
 import type { LinkedAbort } from '../signals.ts'
 
 interface Call<T> {
@@ -55,16 +55,4 @@ export class SharedCalls<T> {
     if (this.#calls.get(name) === call) this.#calls.delete(name)
     call.abort.abort(reason)
   }
-}
-
-function orAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(signal.reason as Error)
-    }
-    signal.addEventListener('abort', abort, { once: true })
-    result.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', abort)
-    })
-  })
 }
