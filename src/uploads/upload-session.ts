@@ -8,11 +8,13 @@ import { abandon, LongInsert } from '../content/long-insert.ts'
 import type { LongInsertContext } from '../content/long-insert.ts'
 import { untilAborted } from '../content/block-sink.ts'
 import type { Inserted } from '../content/insert.ts'
-import { linkAbort } from '../signals.ts'
+import { linkAbort, orAborted } from '../signals.ts'
+import type { LinkedAbort } from '../signals.ts'
 import type { Journal } from '../journal.ts'
 import type { UploadPart, UploadState } from '../node-types.ts'
 import { encodeUpload } from './upload-record.ts'
 import type { UploadRecord } from './upload-record.ts'
+import { Turns } from './turns.ts'
 
 export interface SessionContext {
   readonly sink: LongInsertContext
@@ -34,13 +36,16 @@ export class UploadSession {
   #insert: LongInsert
   /** Ends the part that comes in. */
   #stop = linkAbort([])
-  #last: Promise<unknown> = Promise.resolve()
+  /** Ends what waits for room in the outbox. */
+  readonly #end: LinkedAbort
+  readonly #turns = new Turns()
   #isCancelled = false
   #parts = 0
 
   constructor(record: UploadRecord, context: SessionContext) {
     this.#record = record
     this.#context = context
+    this.#end = linkAbort([context.sink.signal])
     this.#insert = this.#insertFrom(record)
   }
 
@@ -80,37 +85,39 @@ export class UploadSession {
     return this.#context.journal.write(recordName(this.id), encodeUpload(this.#record))
   }
 
-  /** @throws ShoalError as `NodeUploads.append`; what the content throws. */
-  append(part: UploadPart): Promise<UploadState> {
+  /**
+   * Who goes away is not waited for: what was taken may still be on its way to a full outbox.
+   * @throws ShoalError as `NodeUploads.append`; what the content throws.
+   */
+  async append(part: UploadPart): Promise<UploadState> {
     this.settle()
     const stop = linkAbort([part.signal])
     this.#stop = stop
     this.#parts++
-    return this.#inTurn(async () => {
-      this.#check(part)
-      try {
-        await this.#take(part, stop.signal)
-        if (part.isLast) await this.#finish()
-        return this.state()
-      } finally {
-        stop.unlink()
-        this.#parts--
-        this.#context.touched()
-      }
-    })
+    const isLate = this.result !== undefined
+    const taking = this.#turns.run(() => this.#appendNow(part, isLate, stop.signal), stop.signal)
+    try {
+      return await orAborted(taking, stop.signal)
+    } finally {
+      stop.unlink()
+      this.#parts--
+      this.#context.touched()
+    }
   }
 
   /** Resolves when nothing of it is under way. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.settle()
-    await this.#last
+    return this.#turns.run(() => Promise.resolve())
   }
 
   /** Forgets it, with everything that has not left the node. */
   cancel(): Promise<void> {
     this.settle()
     this.#isCancelled = true
-    return this.#inTurn(async () => {
+    this.#end.abort(gone())
+    this.#end.unlink()
+    return this.#turns.run(async () => {
       await this.#insert.release()
       const { outbox } = this.#context.sink
       if (this.result === undefined) await abandon(this.segments, outbox)
@@ -118,16 +125,18 @@ export class UploadSession {
     })
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => {})
-    return turn
+  async #appendNow(part: UploadPart, isLate: boolean, signal: AbortSignal): Promise<UploadState> {
+    this.#check(part, isLate)
+    await this.#take(part, signal)
+    if (part.isLast && this.result === undefined) await this.#finish()
+    return this.state()
   }
 
-  #check({ offset, length }: UploadPart): void {
-    if (this.#isCancelled) throw new ShoalError('E_ROUTE', 'There is no such upload.')
-    if (this.result !== undefined) throw new ShoalError('E_REQUEST', 'The upload is complete.')
-    const { size } = this.#insert
+  /** `isLate`: it came when the upload was whole already, and not while it still waited for room. */
+  #check({ offset, length }: UploadPart, isLate: boolean): void {
+    if (this.#isCancelled) throw gone()
+    if (isLate) throw new ShoalError('E_REQUEST', 'The upload is complete.')
+    const size = this.state().offset
     // first: beside a wrong offset no length can be right
     if (offset !== size) {
       throw new ShoalError('E_OFFSET', `The upload goes on at ${size}, not at ${offset}.`)
@@ -139,7 +148,7 @@ export class UploadSession {
 
   async #take({ content, length, isLast }: UploadPart, signal: AbortSignal): Promise<void> {
     if (length !== undefined) this.#record = { ...this.#record, length }
-    const limit = this.#record.length ?? Number.MAX_SAFE_INTEGER
+    const limit = this.result?.size ?? this.#record.length ?? Number.MAX_SAFE_INTEGER
     for await (const piece of untilAborted(content, signal)) {
       signal.throwIfAborted() // once the offset was told, nothing more is taken
       if (this.#insert.size + piece.length > limit) throw wrongLength()
@@ -186,8 +195,12 @@ export class UploadSession {
   }
 
   #insertFrom({ request, state }: UploadRecord): LongInsert {
-    return new LongInsert(request, this.#context.sink, state)
+    return new LongInsert(request, { ...this.#context.sink, signal: this.#end.signal }, state)
   }
+}
+
+function gone(): ShoalError {
+  return new ShoalError('E_ROUTE', 'There is no such upload.')
 }
 
 function wrongLength(): ShoalError {

@@ -12,6 +12,7 @@ import { createApp } from '../../src/gateway/app.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
+import { fillOutbox } from '../helpers/upload-bench.ts'
 
 const PART = 'application/partial-upload'
 
@@ -220,4 +221,36 @@ test('a sender that breaks off was told where its upload is, and what came is ke
   const state = node.uploads.status(id)
   assert.ok((state?.offset ?? 0) >= 6 * 32_768)
   assert.equal(state?.length, 1_000_000)
+})
+
+test('senders that went away while the outbox was full leave their places to others', async (t) => {
+  const node = createFakeNode()
+  const running = await startGateway({ node, logger: silentLogger, port: 0 })
+  t.after(() => running.close())
+  const { empty } = fillOutbox(node.uploadBench, 3)
+  const { id } = await node.uploads.create({ name: 'a' })
+  const content = randomBytes(2_000_000)
+  for (let sender = 0; sender < 17; sender++) {
+    const offset = node.uploads.status(id)?.offset ?? 0
+    const sent = httpRequest({
+      port: running.port,
+      host: '127.0.0.1',
+      method: 'PATCH',
+      path: `/api/v1/uploads/${id}`,
+      headers: { 'Content-Type': PART, 'Upload-Offset': offset, 'Upload-Complete': '?1' },
+    })
+    sent.on('error', () => {})
+    sent.write(content.subarray(offset, offset + 1_500_000))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    sent.destroy()
+  }
+  const url = `${running.url}api/v1/insert`
+  // the last of them may just be going
+  let status = 429
+  for (let tries = 0; status === 429 && tries < 100; tries++) {
+    status = (await fetch(url, { method: 'POST', body: 'x' })).status
+  }
+  assert.equal(status, 201)
+  empty()
+  assert.equal(await node.uploads.cancel(id), true)
 })

@@ -4,6 +4,7 @@
  */
 import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import { createMemoryJournal } from '../../src/journal.ts'
+import { linkAbort } from '../../src/signals.ts'
 import { readUploads, Uploads } from '../../src/uploads/uploads.ts'
 import { createSimulatedClock } from './clock.ts'
 import { createSeededRng } from './rng.ts'
@@ -16,6 +17,7 @@ export function createUploadBench(quotaBytes = 2 ** 29) {
   const store = createMemoryStore({ quotaBytes, rng: createSeededRng(1) })
   const journal = createMemoryJournal()
   const words = createWords()
+  const network = { peers: 0 }
   const opened: number[] = []
   const begin = store.outbox.begin.bind(store.outbox)
   store.outbox.begin = async () => {
@@ -26,8 +28,8 @@ export function createUploadBench(quotaBytes = 2 ** 29) {
   const sink = {
     outbox: store.outbox,
     clock,
-    signal: new AbortController().signal,
-    peers: () => 0,
+    signal: linkAbort([]).signal,
+    peers: () => network.peers,
     added: () => {},
     words,
   }
@@ -37,6 +39,7 @@ export function createUploadBench(quotaBytes = 2 ** 29) {
     store,
     journal,
     words,
+    network,
     uploads: new Uploads(options, []),
     /** What a crash leaves: no insert that was not committed, and the journal. */
     async restart(): Promise<Uploads> {
@@ -44,6 +47,25 @@ export function createUploadBench(quotaBytes = 2 ** 29) {
       return new Uploads(options, await readUploads(journal))
     },
   }
+}
+
+/** Lets the outbox take so many blocks more, then has it full, with a peer that takes none of them. */
+export function fillOutbox(
+  { store, network }: Pick<ReturnType<typeof createUploadBench>, 'store' | 'network'>,
+  blocks: number,
+) {
+  network.peers = 1
+  const { outbox } = store
+  const add = outbox.add.bind(outbox)
+  let left = blocks
+  outbox.add = (request) => (left-- > 0 ? add(request) : Promise.resolve('full'))
+  outbox.room = async (options) => {
+    while (left <= 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      options?.signal?.throwIfAborted()
+    }
+  }
+  return { empty: () => (left = Number.MAX_SAFE_INTEGER) }
 }
 
 /** Takes any word once, without a network. */
