@@ -185,13 +185,24 @@ export class UploadSession {
     // whether a word is free may not be found out in time: then nothing has to be sent again
     if (this.#record.request.word !== undefined) await this.#store(() => this.#checkpoint())
     await this.#store(async () => {
-      const result = await this.#insert.finish()
-      const { segments } = this.#insert
+      // the outbox knows the number of its last segment, and would tell of that alone
+      const ownNumber = this.segments.length === 0 ? undefined : await this.#takeNumber()
+      const inserted = await this.#insert.finish()
+      const result = { ...inserted, insertId: ownNumber ?? inserted.insertId }
+      const { segments } = this
       // what opens it is in the result; its secret is needed no more
       const state = { size: result.size, secret: new Uint8Array(), snapshot: undefined, segments }
       this.#record = { ...this.#record, state, result }
     })
     await this.save()
+  }
+
+  /** Of an insert that never is: numbers are not used again. */
+  async #takeNumber(): Promise<number> {
+    const { outbox } = this.#context.sink
+    const insertId = await outbox.begin()
+    await outbox.discard(insertId)
+    return insertId
   }
 
   #insertFrom({ request, state }: UploadRecord): LongInsert {

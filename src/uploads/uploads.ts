@@ -17,9 +17,11 @@ import { recordName, UploadSession } from './upload-session.ts'
 
 /** Uploads that are not forgotten, each with up to 16 MiB that it would have to be sent again. */
 export const MAX_UPLOADS = 16
+/** Whole ones whose result and spread are told, and beyond those that are under way. */
+const MAX_WHOLE = 16
 /** After this long without a byte an upload gives way to a new one that finds no place, ms. */
 const IDLE_MS = 3_600_000
-/** After this long it ends in any case: its sender had a night to come back, ms. */
+/** After this long it ends in any case, a whole one if it has spread: its sender had a night to come back, ms. */
 const END_MS = 24 * 3_600_000
 const SWEEP_MS = 600_000
 /** Sent again in a second or two, bytes. */
@@ -91,7 +93,9 @@ export class Uploads implements NodeUploads {
     const place = ID.test(id) ? this.#places.get(id) : undefined
     if (place === undefined) throw new ShoalError('E_ROUTE', 'There is no such upload.')
     try {
-      return await this.#touch(place).session.append(part)
+      const state = await this.#touch(place).session.append(part)
+      if (state.result !== undefined) await this.#forgetWhole(place)
+      return state
     } catch (error) {
       // its word is somebody else's for ever: what has not left needs not to
       if (isShoalError(error) && error.code === 'E_COLLISION') await this.cancel(id)
@@ -149,29 +153,50 @@ export class Uploads implements NodeUploads {
     )
   }
 
-  /** The one idle the longest goes, those that are whole first. @throws ShoalError E_BUSY */
+  #under(isWhole: boolean): Place[] {
+    return [...this.#places.values()]
+      .filter(({ session }) => (session.result !== undefined) === isWhole)
+      .sort((a, b) => a.touchedMs - b.touchedMs)
+  }
+
+  /** The one idle the longest goes. @throws ShoalError E_BUSY */
   async #makeRoom(): Promise<void> {
-    if (this.#places.size + this.#opening <= MAX_UPLOADS) return
+    const begun = this.#under(false)
+    if (begun.length + this.#opening <= MAX_UPLOADS) return
     const now = this.#options.sink.clock.now()
-    const idle = [...this.#places.values()]
-      .filter(
-        ({ session, touchedMs }) =>
-          !session.isTaking && (session.result !== undefined || now - touchedMs >= IDLE_MS),
-      )
-      .sort((a, b) => rank(a) - rank(b))[0]
+    const idle = begun.find(
+      ({ session, touchedMs }) => !session.isTaking && now - touchedMs >= IDLE_MS,
+    )
     if (idle === undefined) {
       throw new ShoalError('E_BUSY', `${MAX_UPLOADS} uploads are under way already.`)
     }
     await this.cancel(idle.session.id)
   }
 
+  /** The oldest goes, one that has spread first. The new one is still to be told to its sender. */
+  async #forgetWhole(newest: Place): Promise<void> {
+    const whole = this.#under(true)
+    if (whole.length <= MAX_WHOLE) return
+    const older = whole.filter((place) => place !== newest)
+    const gone = older.find((place) => this.#hasSpread(place)) ?? older[0]
+    // a disk that fails keeps the record; it is forgotten after the next start
+    if (gone !== undefined) await this.cancel(gone.session.id).catch(() => {})
+  }
+
+  #hasSpread({ session }: Place): boolean {
+    const { blocks, spreadBlocks } = spreadOf(session.segments, this.#options.sink.outbox)
+    return spreadBlocks >= blocks
+  }
+
   #sweep(): void {
     const { clock } = this.#options.sink
     this.#stopSweep = undefined
-    for (const { session, touchedMs } of this.#places.values()) {
+    for (const place of this.#places.values()) {
+      const { session, touchedMs } = place
+      if (session.isTaking || clock.now() - touchedMs < END_MS) continue
       // a disk that fails keeps the record; the next start ends it
-      const isOver = !session.isTaking && clock.now() - touchedMs >= END_MS
-      if (isOver) void this.cancel(session.id).catch(() => {})
+      if (session.result === undefined || this.#hasSpread(place))
+        void this.cancel(session.id).catch(() => {})
     }
     if (this.#places.size > 0) {
       this.#stopSweep = clock.after(SWEEP_MS, () => {
@@ -184,8 +209,4 @@ export class Uploads implements NodeUploads {
 function insertRequestOf(request: UploadRequest): LongInsertRequest {
   const { name, contentType, word, convergent = false, bare = false } = request
   return { name: name ?? word, contentType, word, isConvergent: convergent, isBare: bare }
-}
-
-function rank({ session, touchedMs }: Place): number {
-  return session.result === undefined ? touchedMs : touchedMs - Number.MAX_SAFE_INTEGER
 }

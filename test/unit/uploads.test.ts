@@ -288,6 +288,56 @@ test('an upload without a byte for a day ends', async () => {
   assert.deepEqual(await journal.names(), [])
 })
 
+/** An upload of several segments that is whole; the number under which its spread is told. */
+async function whole(uploads: Uploads): Promise<number> {
+  const { id } = await uploads.create({})
+  const { result } = await rest(uploads, id, bytesOf(250_000))
+  return result?.insertId ?? assert.fail()
+}
+
+/** All blocks have their copies that were inserted after the upload with that number. */
+async function spread({ store }: ReturnType<typeof createUploadBench>, after = 0) {
+  for (const entry of store.outbox.entries()) {
+    if (entry.insertId <= after) continue
+    for (const home of entry.homesLeft) await store.outbox.homeDone(entry, home)
+  }
+}
+
+test('a whole upload takes no place of those under way, and tells its spread until it has spread', async () => {
+  const bench = createUploadBench()
+  const { uploads, clock, journal } = bench
+  const { outbox } = bench.store
+  const insertId = await whole(uploads)
+  const blocks = outbox.pendingBlocks
+  for (let i = 0; i < MAX_UPLOADS; i++) await begun(uploads)
+  await assert.rejects(uploads.create({}), { code: 'E_BUSY' })
+  await clock.runFor(48 * HOUR_MS)
+  assert.equal((await journal.names()).length, 1)
+  const left = { blocks, spreadBlocks: 0, lostBlocks: 0 }
+  assert.deepEqual(uploads.spread(insertId, outbox), left)
+  assert.deepEqual((await bench.restart()).spread(insertId, outbox), left)
+  await spread(bench)
+  assert.deepEqual(uploads.spread(insertId, outbox), { ...left, spreadBlocks: blocks })
+  await clock.runFor(HOUR_MS)
+  assert.deepEqual(await journal.names(), [])
+})
+
+test('of too many whole uploads one that has spread is forgotten first, then the oldest; and it is not taken for its last part', async () => {
+  const bench = createUploadBench()
+  const { outbox } = bench.store
+  const isTold = (insertId: number): boolean =>
+    (bench.uploads.spread(insertId, outbox) ?? outbox.insert(insertId)) !== undefined
+  const first = await whole(bench.uploads)
+  const second = await whole(bench.uploads)
+  await spread(bench, first)
+  for (let i = 2; i < MAX_UPLOADS; i++) await whole(bench.uploads)
+  assert.deepEqual([first, second].map(isTold), [true, true])
+  assert.ok(isTold(await whole(bench.uploads)))
+  assert.deepEqual([first, second].map(isTold), [true, false])
+  assert.ok(isTold(await whole(bench.uploads)))
+  assert.deepEqual([first, second].map(isTold), [false, false])
+})
+
 test('an upload with the same tag goes on, until it is whole', async () => {
   const bench = createUploadBench()
   const bytes = bytesOf(150_000)
