@@ -62,6 +62,7 @@ export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<
   const progress = createProgress(io.stderr, 'upload', formatAmount)
   let known: Upload | undefined
   let vainTries = 0
+  let isWaiting = false
   const goOn = async (): Promise<JsonAnswer> => {
     const done = known && (await ended(to.gateway, known.id, io))
     if (done !== undefined) return done
@@ -78,7 +79,14 @@ export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<
     return sendRest(file, { ...to, upload: begun, onSent }, io)
   }
   const unlessPassing = (error: unknown): undefined => {
-    if (!isPassing(error) || ++vainTries > MAX_VAIN_TRIES) throw error
+    const isBusy = codeOf(error) === 'E_BUSY'
+    const isGone = codeOf(error) === 'E_ROUTE' && known !== undefined // it gave way to another
+    if (!(isPassing(error) || isBusy || isGone) || ++vainTries > MAX_VAIN_TRIES) throw error
+    if (isBusy && !isWaiting) {
+      progress.clear()
+      writeLine(io.stderr, `the node is busy, waiting: ${(error as Error).message}`)
+    }
+    isWaiting = isBusy
   }
   try {
     for (;;) {
@@ -149,8 +157,11 @@ async function sendRest(
 
 /** What may be over in a moment: the node restarts, or heard of another offset. */
 function isPassing(error: unknown): boolean {
-  if (error instanceof ConnectionError) return true
-  return error instanceof GatewayError && ['E_OFFSET', 'E_CLOSED'].includes(error.code ?? '')
+  return error instanceof ConnectionError || ['E_OFFSET', 'E_CLOSED'].includes(codeOf(error) ?? '')
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof GatewayError ? error.code : undefined
 }
 
 /** Tells the node that it is the same file, inserted in the same way, and nothing else of it. */

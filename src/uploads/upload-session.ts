@@ -152,10 +152,7 @@ export class UploadSession {
     for await (const piece of untilAborted(content, signal)) {
       signal.throwIfAborted() // once the offset was told, nothing more is taken
       if (this.#insert.size + piece.length > limit) throw wrongLength()
-      await this.#store(() => this.#insert.push(piece))
-      const kept = this.#record.state?.size ?? 0
-      const isDue = this.#insert.size - kept >= this.#context.checkpointBytes
-      if (isDue) await this.#store(() => this.#checkpoint())
+      await this.#store(() => this.#push(piece))
     }
     if (isLast && this.#record.length !== undefined && this.#insert.size !== limit) {
       throw wrongLength()
@@ -172,6 +169,12 @@ export class UploadSession {
       await failed.release()
       throw error
     }
+  }
+
+  async #push(piece: Uint8Array): Promise<void> {
+    await this.#insert.push(piece)
+    const kept = this.#record.state?.size ?? 0
+    if (this.#insert.size - kept >= this.#context.checkpointBytes) await this.#checkpoint()
   }
 
   async #checkpoint(): Promise<void> {

@@ -159,14 +159,15 @@ export class Uploads implements NodeUploads {
       .sort((a, b) => a.touchedMs - b.touchedMs)
   }
 
-  /** The one idle the longest goes. @throws ShoalError E_BUSY */
+  /** One that has no byte goes at once, else the one idle the longest. @throws ShoalError E_BUSY */
   async #makeRoom(): Promise<void> {
     const begun = this.#under(false)
     if (begun.length + this.#opening <= MAX_UPLOADS) return
     const now = this.#options.sink.clock.now()
-    const idle = begun.find(
-      ({ session, touchedMs }) => !session.isTaking && now - touchedMs >= IDLE_MS,
-    )
+    const free = begun.filter(({ session }) => !session.isTaking)
+    const idle =
+      free.find(({ session }) => session.state().offset === 0) ??
+      free.find(({ touchedMs }) => now - touchedMs >= IDLE_MS)
     if (idle === undefined) {
       throw new ShoalError('E_BUSY', `${MAX_UPLOADS} uploads are under way already.`)
     }

@@ -2,6 +2,7 @@
  * Uploads over a store and a journal in memory, which can be started again as after a crash.
  * @module
  */
+import { insertContent } from '../../src/content/insert.ts'
 import { createMemoryStore } from '../../src/datastore/memory-store.ts'
 import { createMemoryJournal } from '../../src/journal.ts'
 import { linkAbort } from '../../src/signals.ts'
@@ -57,15 +58,15 @@ export function fillOutbox(
   network.peers = 1
   const { outbox } = store
   const add = outbox.add.bind(outbox)
-  let left = blocks
-  outbox.add = (request) => (left-- > 0 ? add(request) : Promise.resolve('full'))
+  const room = { blocks }
+  outbox.add = (request) => (room.blocks-- > 0 ? add(request) : Promise.resolve('full'))
   outbox.room = async (options) => {
-    while (left <= 0) {
+    while (room.blocks <= 0) {
       await new Promise((resolve) => setTimeout(resolve, 1))
       options?.signal?.throwIfAborted()
     }
   }
-  return { empty: () => (left = Number.MAX_SAFE_INTEGER) }
+  return { empty: () => (room.blocks = Number.MAX_SAFE_INTEGER) }
 }
 
 /** Takes any word once, without a network. */
@@ -86,4 +87,34 @@ function createWords() {
     },
   }
   return words
+}
+
+/** Bytes of which no two blocks are equal. */
+export function bytesOf(size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => Math.imul(i, 2_654_435_761) >>> 24)
+}
+
+export async function* pieces(
+  bytes: Uint8Array,
+  { size = 10_000, error }: { size?: number; error?: Error } = {},
+): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) {
+    await Promise.resolve()
+    yield bytes.subarray(at, at + size)
+  }
+  if (error !== undefined) throw error
+}
+
+/** Sends what is not there yet of `bytes`, as the last part. */
+export function rest(uploads: Uploads, id: string, bytes: Uint8Array) {
+  const offset = uploads.status(id)?.offset ?? 0
+  return uploads.append(id, { offset, content: pieces(bytes.subarray(offset)), isLast: true })
+}
+
+/** The key that the same bytes get from an insert in one go. */
+export async function keyInOneGo(bytes: Uint8Array, isBare: boolean): Promise<string> {
+  const { store, clock } = createUploadBench()
+  const context = { outbox: store.outbox, clock, peers: () => 0, added: () => {}, signals: [] }
+  const request = { name: 'a', contentType: undefined, isConvergent: true, isBare }
+  return (await insertContent(pieces(bytes), request, context)).uri
 }

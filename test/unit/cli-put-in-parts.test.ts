@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, open, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
@@ -87,6 +88,53 @@ test('a large file goes in parts under a word, too, each word an upload of its o
   }
   assert.deepEqual([...node.uploadBench.words.published.keys()], ['one', 'two'])
   assert.equal(node.calls.insert.length, 0)
+})
+
+test('a large file waits, and says so, while the node has no place for its upload', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const { url } = await served(t, node)
+  const ids: string[] = []
+  for (let i = 0; i < 16; i++) {
+    const { id } = await node.uploads.create({})
+    await node.uploads.append(id, {
+      offset: 0,
+      content: Readable.from([Buffer.from('x')]),
+      isLast: false,
+    })
+    ids.push(id)
+  }
+  const create = node.uploads.create.bind(node.uploads)
+  let refusals = 0
+  node.uploads.create = async (request) => {
+    try {
+      return await create(request)
+    } catch (error) {
+      if (++refusals === 2) await node.uploads.cancel(ids[0] ?? '')
+      throw error
+    }
+  }
+  const { exit, stdout, stderr } = await runCli(['put', path, '--gateway', url, '--no-wait'])
+  assert.equal(exit, 0, stderr)
+  assert.match(stdout, /^CHK@.*\/film\.webm\n$/)
+  assert.equal(stderr, 'the node is busy, waiting: 16 uploads are under way already.\n')
+  assert.equal(refusals, 2)
+})
+
+test('an upload that gave way before its first byte begins anew', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const { url } = await served(t, node)
+  const status = node.uploads.status.bind(node.uploads)
+  const cancelled: Promise<boolean>[] = []
+  node.uploads.status = (id) => {
+    if (cancelled.length === 0) cancelled.push(node.uploads.cancel(id))
+    return status(id)
+  }
+  const { exit, stdout, stderr } = await runCli(['put', path, '--gateway', url, '--no-wait'])
+  assert.equal(exit, 0, stderr)
+  assert.match(stdout, /^CHK@.*\/film\.webm\n$/)
+  assert.deepEqual(await Promise.all(cancelled), [true])
 })
 
 test('a refusal of a large file is told at once', async (t) => {
