@@ -195,7 +195,10 @@ export interface UploadState {
  * for an hour gives way to a new one, and ends after a day. Of a part that breaks off what has come stays.
  */
 export interface NodeUploads {
-  /** Throws E_QUERY, E_BUSY, E_STORE_IO; for a word E_NAME, E_NO_PEERS. */
+  /**
+   * One that is under way with the same tag goes on. Throws E_QUERY, E_BUSY, E_STORE_IO, E_EXISTS where that one is to
+   * be inserted otherwise; for a word E_NAME, E_NO_PEERS.
+   */
   create(request: UploadRequest): Promise<UploadState>
   /** undefined: there is none. A part that is coming in ends. */
   status(id: string): UploadState | undefined

@@ -5,7 +5,7 @@
  */
 import { ShoalError } from '../errors.ts'
 import { abandon, LongInsert } from '../content/long-insert.ts'
-import type { LongInsertContext } from '../content/long-insert.ts'
+import type { LongInsertContext, LongInsertRequest } from '../content/long-insert.ts'
 import { untilAborted } from '../content/block-sink.ts'
 import type { Inserted } from '../content/insert.ts'
 import { linkAbort, orAborted } from '../signals.ts'
@@ -68,6 +68,21 @@ export class UploadSession {
 
   get segments(): LongInsert['segments'] {
     return this.#insert.segments
+  }
+
+  /** @throws ShoalError E_EXISTS where another upload is meant; a length may be unsaid. */
+  checkSame(request: LongInsertRequest, length: number | undefined): void {
+    const known = this.#record.request
+    const { name, contentType, word, isConvergent, isBare } = request
+    const isSame =
+      name === known.name &&
+      contentType === known.contentType &&
+      word === known.word &&
+      isConvergent === known.isConvergent &&
+      isBare === known.isBare
+    if (!isSame || !this.#mayHave(length)) {
+      throw new ShoalError('E_EXISTS', 'Another upload is under way with that tag.')
+    }
   }
 
   /** What it has taken, and takes no more of the part that comes in. */
@@ -141,9 +156,13 @@ export class UploadSession {
     if (offset !== size) {
       throw new ShoalError('E_OFFSET', `The upload goes on at ${size}, not at ${offset}.`)
     }
-    const known = this.#record.length
-    if (length === undefined || known === undefined || length === known) return
+    if (this.#mayHave(length)) return
     throw new ShoalError('E_REQUEST', 'The upload was said to have another length before.')
+  }
+
+  #mayHave(length: number | undefined): boolean {
+    const known = this.#record.length
+    return length === undefined || known === undefined || length === known
   }
 
   async #take({ content, length, isLast }: UploadPart, signal: AbortSignal): Promise<void> {

@@ -69,7 +69,10 @@ export class Uploads implements NodeUploads {
     const { length, tag, word, convergent = false } = request
     checkContentType(request.contentType)
     const same = this.#withTag(tag)
-    if (same !== undefined) return this.#touch(same).session.settle()
+    if (same !== undefined) {
+      same.session.checkSame(insertRequestOf(request), length)
+      return this.#touch(same).session.settle()
+    }
     this.#opening++
     try {
       const secret = word && (await this.#options.sink.words.beginWord(word, convergent))

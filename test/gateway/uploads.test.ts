@@ -191,6 +191,24 @@ test('the same tag finds an upload again', async () => {
   assert.equal(again.headers['upload-offset'], '3')
 })
 
+test('the same tag with another name, word, form or length is 409, and disturbs nothing', async () => {
+  const { begin, part } = gateway()
+  const first = await begin('?tag=film&name=a').set('Upload-Length', '5').send('123')
+  for (const query of [
+    '?tag=film',
+    '?tag=film&name=b',
+    '?tag=film&urn=1',
+    '?tag=film&name=a&word=c',
+  ]) {
+    const { status, body } = await begin(query).send('x')
+    assert.deepEqual([status, (body as { code: string }).code], [409, 'E_EXISTS'], query)
+  }
+  const longer = await begin('?tag=film&name=a').set('Upload-Length', '6').send('x')
+  assert.equal(longer.status, 409)
+  const ended = await part(first.headers['location'] ?? '', 3, '?1').send('45')
+  assert.equal((ended.body as { size: number }).size, 5)
+})
+
 test('a sender that breaks off was told where its upload is, and what came is kept', async (t) => {
   const node = createFakeNode()
   const running = await startGateway({ node, logger: silentLogger, port: 0 })

@@ -140,6 +140,31 @@ test('an upload with the same tag goes on, until it is whole', async () => {
   assert.notEqual((await uploads.create({ tag: 'film' })).id, id)
 })
 
+test('a tag is that of one upload: who means another one is refused, also after a restart', async () => {
+  const bench = createUploadBench()
+  const said = { tag: 'film', name: 'a.webm', contentType: 'video/webm', length: 300_000 }
+  const { id } = await bench.uploads.create(said)
+  const part = { offset: 0, content: pieces(bytesOf(150_000)), isLast: false }
+  await bench.uploads.append(id, part)
+  const others = [
+    { name: 'b.webm' },
+    { contentType: 'text/plain' },
+    { word: 'sardines' },
+    { convergent: true },
+    { bare: true },
+    { length: 300_001 },
+  ]
+  for (const uploads of [bench.uploads, await bench.restart()]) {
+    for (const other of others) {
+      const creating = uploads.create({ ...said, ...other })
+      await assert.rejects(creating, { code: 'E_EXISTS' }, JSON.stringify(other))
+    }
+    assert.equal((await uploads.create(said)).id, id)
+    const { length: _, ...unsaid } = said
+    assert.equal((await uploads.create(unsaid)).id, id)
+  }
+})
+
 test('a record that is damaged is dropped, and the others go on', async () => {
   const bench = createUploadBench()
   const { id } = await bench.uploads.create({})
