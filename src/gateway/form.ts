@@ -43,6 +43,12 @@ export function isForm({ method, headers }: Pick<Request, 'method' | 'headers'>)
   return method === 'POST' && /^multipart\/form-data\b/i.test(headers['content-type'] ?? '')
 }
 
+/** For what takes the content itself. @throws ShoalError E_REQUEST where the body is a form. */
+export function refuseForm(request: Request): void {
+  if (!isForm(request)) return
+  throw new ShoalError('E_REQUEST', 'Only /api/v1/insert takes a form: send the content itself.')
+}
+
 /**
  * Reads `body` up to its file and hands that to `use`; reads no further when `use` has ended.
  * @throws ShoalError E_REQUEST for what is no whole form, E_QUERY for its fields; what `use` throws.

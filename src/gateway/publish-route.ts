@@ -5,6 +5,7 @@
 import type { RequestHandler } from 'express'
 
 import type { Node, PublishOptions, PublishSource } from '../node.ts'
+import { refuseForm } from './form.ts'
 import { hangUpSignal } from './hang-up.ts'
 import { mediaType, refuseWithFolder, sendCreated } from './insert-route.ts'
 import { tarItems } from './tar-items.ts'
@@ -14,6 +15,7 @@ import type { UploadPlaces } from './upload.ts'
 /** Handles a publication from its first byte to the edition. */
 export function createPublishRoute(node: Node, places: UploadPlaces): RequestHandler {
   return async (request, response) => {
+    refuseForm(request)
     const query = queryOf(request)
     const options = publishOptions(query)
     const sourceOf = sourceReader(query)

@@ -132,6 +132,20 @@ test('a form that does not say its boundary is refused', async () => {
   assert.equal(response.status, 400)
 })
 
+test('a form is not taken for content where only an insert takes one', async () => {
+  const { node, agent } = gateway()
+  for (const path of ['/api/v1/uploads', '/api/v1/publish?key=me&document=site']) {
+    const { status, body } = await agent
+      .post(path)
+      .set('Content-Type', TYPE)
+      .send(file('a.txt', 'x') + END)
+    assert.deepEqual([status, (body as Answer).code], [400, 'E_REQUEST'], path)
+    assert.match((body as Answer).detail, /^Only \/api\/v1\/insert takes a form/)
+  }
+  assert.equal(node.calls.publish.length, 0)
+  assert.deepEqual(await node.uploadBench.journal.names(), [])
+})
+
 test('a body longer than the gateway takes is refused, with a length or without one', async () => {
   const { agent, node, send } = gateway({ maxUploadBytes: 1000 })
   assert.equal((await agent.post('/api/v1/insert').send('x'.repeat(1001))).status, 413)

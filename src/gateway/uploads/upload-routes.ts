@@ -9,6 +9,7 @@ import { Router } from 'express'
 
 import { isShoalError, ShoalError } from '../../errors.ts'
 import type { Node, UploadState } from '../../node.ts'
+import { refuseForm } from '../form.ts'
 import { hangUpSignal } from '../hang-up.ts'
 import { fileOptions, sendCreated } from '../insert-route.ts'
 import type { Answer } from '../openapi-schemas.ts'
@@ -63,6 +64,7 @@ export function createUploadRoutes(node: Node, places: UploadPlaces): Router {
 
 function createRoute(node: Node, places: UploadPlaces): RequestHandler {
   return async (request, response) => {
+    refuseForm(request)
     const isLast = uploadComplete(request) ?? true
     const options = fileOptions(queryOf(request))
     const tag = tagOf(request)
