@@ -216,7 +216,8 @@ export class UploadSession {
       const state = { size: result.size, secret: new Uint8Array(), snapshot: undefined, segments }
       this.#record = { ...this.#record, state, result }
     })
-    await this.save()
+    // all is in the outbox: without the record only a restart no longer knows what became of it
+    await this.save().catch(() => {})
   }
 
   /** Of an insert that never is: numbers are not used again. */

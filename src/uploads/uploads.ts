@@ -81,7 +81,7 @@ export class Uploads implements NodeUploads {
       const state = secret ? { size: 0, secret, snapshot: undefined, segments: [] } : undefined
       const how = insertRequestOf(request)
       const place = this.#enter({ id, tag, length, request: how, state, result: undefined })
-      await place.session.save()
+      await this.#keep(place)
       return place.session.state()
     } finally {
       this.#opening--
@@ -142,6 +142,16 @@ export class Uploads implements NodeUploads {
       this.#sweep()
     })
     return place
+  }
+
+  /** Without its first record there is no upload. */
+  async #keep({ session }: Place): Promise<void> {
+    try {
+      await session.save()
+    } catch (error) {
+      await this.cancel(session.id).catch(() => {}) // it fails for the same reason
+      throw error
+    }
   }
 
   #touch(place: Place): Place {

@@ -13,10 +13,9 @@ import { createSeededRng } from './rng.ts'
 /** Blocks between two checkpoints: three, and a part of one. */
 export const BENCH_CHECKPOINT_BYTES = 100_000
 
-export function createUploadBench(quotaBytes = 2 ** 29) {
+export function createUploadBench(journal = createMemoryJournal()) {
   const clock = createSimulatedClock()
-  const store = createMemoryStore({ quotaBytes, rng: createSeededRng(1) })
-  const journal = createMemoryJournal()
+  const store = createMemoryStore({ quotaBytes: 2 ** 29, rng: createSeededRng(1) })
   const words = createWords()
   const network = { peers: 0 }
   const opened: number[] = []
