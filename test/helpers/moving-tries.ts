@@ -7,9 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 
+import { ShoalError } from '../../src/errors.ts'
 import type { Waits } from '../../src/gateway/wait/waits.ts'
 import { parseUri } from '../../src/keys/uri.ts'
+import { MAX_UPLOADS } from '../../src/uploads/uploads.ts'
 import type { FakeNode } from './fake-node.ts'
+import { once } from './publishing.ts'
 
 export type Headers = Readonly<Record<string, string>>
 export interface Given {
@@ -68,7 +71,50 @@ async function placeOfWait({ waits }: Given): Promise<string> {
   return `/api/v1/waits/${job?.id}`
 }
 
+/** Every upload in parts that the node takes at once is under way. */
+async function busy({ node }: Given): Promise<string> {
+  for (let i = 0; i < MAX_UPLOADS; i++) {
+    const { id } = await node.uploads.create({})
+    await node.uploads.append(id, { offset: 0, content: once(Buffer.from('a')), isLast: false })
+  }
+  return '/api/v1/uploads'
+}
+
+async function placeWithTag({ node }: Given): Promise<string> {
+  await node.uploads.create({ tag: 'film', name: 'a' })
+  return '/api/v1/uploads'
+}
+
+async function placeOfWord({ node }: Given): Promise<string> {
+  return `/api/v1/uploads/${(await node.uploads.create({ word: 'w' })).id}`
+}
+
+const LONELY = new ShoalError('E_NO_PEERS', 'No peer is connected.')
+const LATE = new ShoalError('E_TIMEOUT', 'Nobody answered in time.')
+
+/** What the network says of the word when its upload is whole. */
+const wordFails =
+  (fault: ShoalError) =>
+  ({ uploadBench }: FakeNode): void => {
+    uploadBench.words.fault = fault
+  }
+
+const lonely = ({ uploadBench }: FakeNode): void => {
+  uploadBench.words.beginWord = () => Promise.reject(LONELY)
+}
+
+const full = ({ uploadBench }: FakeNode): void => {
+  uploadBench.store.outbox.add = () => Promise.reject(new ShoalError('E_STORE_FULL', 'No room.'))
+}
+
 const PART = { 'Content-Type': 'application/partial-upload', 'Upload-Offset': '0' }
+
+/** Last parts that are not taken. */
+const LAST_PARTS: readonly Try[] = [
+  { place: placeOfWord, prepare: wordFails(LONELY), status: 503 },
+  { place: placeOfWord, prepare: wordFails(LATE), status: 504 },
+  { place: placeOfUpload, prepare: full, status: 507 },
+]
 
 /** Of every operation, by its name. */
 export const MOVING_TRIES: Readonly<Record<string, readonly Try[]>> = {
@@ -77,6 +123,11 @@ export const MOVING_TRIES: Readonly<Record<string, readonly Try[]>> = {
     { body: 'hello', query: { name: 'a' }, headers: { 'Upload-Complete': '?1' }, status: 201 },
     { body: 'hello', query: { tag: '!' }, status: 400 },
     { body: 'hello', headers: { 'Upload-Complete': 'yes' }, status: 400 },
+    { body: 'hello', place: placeWithTag, query: { tag: 'film', name: 'b' }, status: 409 },
+    { body: 'hello', place: busy, status: 429 },
+    { body: 'hello', prepare: lonely, query: { word: 'w' }, status: 503 },
+    { body: 'hello', prepare: wordFails(LATE), query: { word: 'w' }, status: 504 },
+    { body: 'hello', prepare: full, query: { urn: '1' }, status: 507 },
   ],
   'OPTIONS /api/v1/uploads': [{ status: 204 }],
   'GET /api/v1/uploads/{id}': [
@@ -103,6 +154,11 @@ export const MOVING_TRIES: Readonly<Record<string, readonly Try[]>> = {
       status: 409,
     },
     { place: placeOfUpload, headers: PART, body: Buffer.from('a'), status: 400 },
+    ...LAST_PARTS.map((one) => ({
+      ...one,
+      headers: { ...PART, 'Upload-Complete': '?1' },
+      body: Buffer.from('a'),
+    })),
     {
       path: '/api/v1/uploads/none',
       headers: { ...PART, 'Upload-Complete': '?1' },
