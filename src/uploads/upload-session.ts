@@ -40,7 +40,7 @@ export class UploadSession {
   readonly #end: LinkedAbort
   readonly #turns = new Turns()
   #isCancelled = false
-  #parts = 0
+  #underWay = 0
 
   constructor(record: UploadRecord, context: SessionContext) {
     this.#record = record
@@ -61,9 +61,9 @@ export class UploadSession {
     return this.#record.result
   }
 
-  /** A part is coming in, or waits for the one before it. */
-  get isTaking(): boolean {
-    return this.#parts > 0
+  /** A part is coming in, or waits for the one before it, or the record is being written. */
+  get isBusy(): boolean {
+    return this.#underWay > 0
   }
 
   get segments(): LongInsert['segments'] {
@@ -96,8 +96,13 @@ export class UploadSession {
     return { id, offset: result?.size ?? this.#insert.size, length, result }
   }
 
-  save(): Promise<void> {
-    return this.#context.journal.write(recordName(this.id), encodeUpload(this.#record))
+  async save(): Promise<void> {
+    this.#underWay++
+    try {
+      await this.#context.journal.write(recordName(this.id), encodeUpload(this.#record))
+    } finally {
+      this.#underWay--
+    }
   }
 
   /**
@@ -108,14 +113,14 @@ export class UploadSession {
     this.settle()
     const stop = linkAbort([part.signal])
     this.#stop = stop
-    this.#parts++
+    this.#underWay++
     const isLate = this.result !== undefined
     const taking = this.#turns.run(() => this.#appendNow(part, isLate, stop.signal), stop.signal)
     try {
       return await orAborted(taking, stop.signal)
     } finally {
       stop.unlink()
-      this.#parts--
+      this.#underWay--
       this.#context.touched()
     }
   }

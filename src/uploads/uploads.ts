@@ -66,26 +66,16 @@ export class Uploads implements NodeUploads {
   }
 
   async create(request: UploadRequest): Promise<UploadState> {
-    const { length, tag, word, convergent = false } = request
+    const { length, tag } = request
     checkContentType(request.contentType)
     const same = this.#withTag(tag)
     if (same !== undefined) {
       same.session.checkSame(insertRequestOf(request), length)
       return this.#touch(same).session.settle()
     }
-    this.#opening++
-    try {
-      const secret = word && (await this.#options.sink.words.beginWord(word, convergent))
-      await this.#makeRoom()
-      const id = Buffer.from(randomBytes(ID_BYTES)).toString('hex')
-      const state = secret ? { size: 0, secret, snapshot: undefined, segments: [] } : undefined
-      const how = insertRequestOf(request)
-      const place = this.#enter({ id, tag, length, request: how, state, result: undefined })
-      await this.#keep(place)
-      return place.session.state()
-    } finally {
-      this.#opening--
-    }
+    const place = await this.#open(request)
+    await this.#keep(place)
+    return place.session.state()
   }
 
   status(id: string): UploadState | undefined {
@@ -126,6 +116,22 @@ export class Uploads implements NodeUploads {
   async close(): Promise<void> {
     this.#stopSweep?.()
     await Promise.all([...this.#places.values()].map(({ session }) => session.close()))
+  }
+
+  /** @throws ShoalError E_BUSY; for a word as `beginWord` */
+  async #open(request: UploadRequest): Promise<Place> {
+    const { length, tag, word, convergent = false } = request
+    this.#opening++
+    try {
+      const secret = word && (await this.#options.sink.words.beginWord(word, convergent))
+      await this.#makeRoom()
+      const id = Buffer.from(randomBytes(ID_BYTES)).toString('hex')
+      const state = secret ? { size: 0, secret, snapshot: undefined, segments: [] } : undefined
+      const how = insertRequestOf(request)
+      return this.#enter({ id, tag, length, request: how, state, result: undefined })
+    } finally {
+      this.#opening--
+    }
   }
 
   #enter(record: UploadRecord): Place {
@@ -177,7 +183,7 @@ export class Uploads implements NodeUploads {
     const begun = this.#under(false)
     if (begun.length + this.#opening <= MAX_UPLOADS) return
     const now = this.#options.sink.clock.now()
-    const free = begun.filter(({ session }) => !session.isTaking)
+    const free = begun.filter(({ session }) => !session.isBusy)
     const idle =
       free.find(({ session }) => session.state().offset === 0) ??
       free.find(({ touchedMs }) => now - touchedMs >= IDLE_MS)
@@ -207,7 +213,7 @@ export class Uploads implements NodeUploads {
     this.#stopSweep = undefined
     for (const place of this.#places.values()) {
       const { session, touchedMs } = place
-      if (session.isTaking || clock.now() - touchedMs < END_MS) continue
+      if (session.isBusy || clock.now() - touchedMs < END_MS) continue
       // a disk that fails keeps the record; the next start ends it
       if (session.result === undefined || this.#hasSpread(place))
         void this.cancel(session.id).catch(() => {})

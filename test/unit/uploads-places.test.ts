@@ -26,6 +26,28 @@ async function begun(uploads: Uploads): Promise<string> {
   return id
 }
 
+test('uploads that begin at the same time have a place each, and one more takes none of them', async () => {
+  const { uploads, journal } = createUploadBench()
+  const write = journal.write.bind(journal)
+  let begin = (): void => {}
+  const begins = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  journal.write = async (name, record) => {
+    await begins
+    await write(name, record)
+  }
+  const creating: ReturnType<Uploads['create']>[] = []
+  for (let i = 0; i < MAX_UPLOADS; i++) {
+    creating.push(uploads.create({}))
+    await new Promise((resolve) => setImmediate(resolve)) // each is about to be noted
+  }
+  await assert.rejects(uploads.create({}), { code: 'E_BUSY' })
+  begin()
+  const ids = (await Promise.all(creating)).map(({ id }) => id)
+  assert.ok(ids.every((id) => uploads.status(id)?.offset === 0))
+})
+
 test('uploads without a byte give way at once, the oldest first, and before any with bytes', async () => {
   const { uploads, clock } = createUploadBench()
   const kept = await begun(uploads)
