@@ -14,7 +14,13 @@ import { createWaitRoutes } from '../../src/gateway/wait/wait-routes.ts'
 import { Waits } from '../../src/gateway/wait/waits.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode, type FakeNode } from '../helpers/fake-node.ts'
-import { MOVING_TRIES, type Given, type Headers, type Try } from '../helpers/moving-tries.ts'
+import {
+  MAX_BYTES,
+  MOVING_TRIES,
+  type Given,
+  type Headers,
+  type Try,
+} from '../helpers/moving-tries.ts'
 import { assertDescribed, assertMatches, operations, routesOf } from '../helpers/openapi.ts'
 
 const GIB = 1024 ** 3
@@ -23,7 +29,8 @@ const TAR_END = Buffer.alloc(1024)
 function gateway(): Given & { readonly agent: ReturnType<typeof request> } {
   const node = createFakeNode()
   const waits = new Waits({ node })
-  return { node, waits, agent: request(createApp({ node, waits, logger: silentLogger })) }
+  const app = createApp({ node, waits, logger: silentLogger, maxUploadBytes: MAX_BYTES })
+  return { node, waits, agent: request(app) }
 }
 
 const USK = createFakeNode().addEdition('blog', 'a')

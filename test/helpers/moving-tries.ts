@@ -20,6 +20,10 @@ export interface Given {
   readonly waits: Waits
 }
 
+/** Longest upload that the gateway takes. */
+export const MAX_BYTES = 1_000_000
+const LONGER = { 'Upload-Length': `${MAX_BYTES + 1}`, 'Upload-Complete': '?0' }
+
 /** One request of an operation: its query, what the node is told before, and the status of its answer. */
 export interface Try {
   readonly path?: string
@@ -124,6 +128,7 @@ export const MOVING_TRIES: Readonly<Record<string, readonly Try[]>> = {
     { body: 'hello', query: { tag: '!' }, status: 400 },
     { body: 'hello', headers: { 'Upload-Complete': 'yes' }, status: 400 },
     { body: 'hello', place: placeWithTag, query: { tag: 'film', name: 'b' }, status: 409 },
+    { body: 'hello', headers: LONGER, status: 413 },
     { body: 'hello', place: busy, status: 429 },
     { body: 'hello', prepare: lonely, query: { word: 'w' }, status: 503 },
     { body: 'hello', prepare: wordFails(LATE), query: { word: 'w' }, status: 504 },
@@ -154,6 +159,7 @@ export const MOVING_TRIES: Readonly<Record<string, readonly Try[]>> = {
       status: 409,
     },
     { place: placeOfUpload, headers: PART, body: Buffer.from('a'), status: 400 },
+    { place: placeOfUpload, headers: { ...PART, ...LONGER }, body: Buffer.from('a'), status: 413 },
     ...LAST_PARTS.map((one) => ({
       ...one,
       headers: { ...PART, 'Upload-Complete': '?1' },
