@@ -18,8 +18,6 @@ import { NoPathError } from './outcome-error.ts'
 const RETRY_AFTER_S = 5
 /** Statuses after which waiting helps (RFC 9110 §15.6.4, RFC 6585 §4; each try takes other paths). */
 const WAITING_HELPS = new Set([429, 503, 504])
-/** How long an upload that failed is still read, ms: a reset would hide the answer from its sender. */
-const LINGER_MS = 2000
 /** Enough to find the line, without the message, which may hold anything. */
 const STACK_LINES = 6
 
@@ -35,7 +33,6 @@ export function createProblemHandler(logger: Logger): ErrorRequestHandler {
       return
     }
     sendProblem(request, response, problem)
-    if (!request.complete) linger(request)
   }
 }
 
@@ -87,16 +84,6 @@ function wantsPage(request: Request): boolean {
 
 function isGone(request: Request, response: ServerResponse): boolean {
   return response.closed || response.destroyed || (request.destroyed && !request.complete)
-}
-
-function linger(request: Request): void {
-  request.resume()
-  const timer = setTimeout(() => {
-    if (!request.complete) request.destroy()
-  }, LINGER_MS)
-  request.once('close', () => {
-    clearTimeout(timer)
-  })
 }
 
 function describe(error: unknown): string {

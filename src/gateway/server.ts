@@ -3,8 +3,8 @@
  * end that leaves no connection behind.
  * @module
  */
-import { createServer, STATUS_CODES } from 'node:http'
-import type { Server, ServerOptions, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import type { RequestListener, Server, ServerOptions } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
 import { ShoalError } from '../errors.ts'
@@ -14,9 +14,11 @@ import { bracketed } from './access.ts'
 import { createApp } from './app.ts'
 import { isLoopback } from './client-table.ts'
 import { openDenyList, type DenyList } from './deny-list.ts'
+import { Refusals, type Refusal } from './refusals.ts'
 import type { TlsPair } from './tls.ts'
 import { createTlsListener } from './tls.ts'
 import { TokenGate } from './token.ts'
+import { Turns } from './turns.ts'
 import { Waits } from './wait/waits.ts'
 
 export interface GatewayOptions {
@@ -69,22 +71,30 @@ const SERVER_OPTIONS: ServerOptions = {
 }
 /** Browsers open 6 to a host; beyond this many a new connection is closed unanswered. */
 const MAX_CONNECTIONS = 512
-/** Time for a client to finish sending what nobody will read, ms: a reset would hide the answer. */
-const LINGER_MS = 500
 
-const BROKEN_REQUESTS: Readonly<Record<string, { status: number; detail: string }>> = {
+const BROKEN_REQUESTS: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: {
     status: 431,
     detail: 'The address and headers of a request have 32 KiB together; these are longer.',
+    code: 'E_REQUEST',
   },
   // curl sends a name beyond ASCII as it stands; Node's parser refuses those bytes
   HPE_INVALID_URL: {
     status: 400,
     detail: 'The address has characters that must be percent-encoded.',
+    code: 'E_REQUEST',
   },
-  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, detail: 'The request did not come to its end in time.' },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: 408,
+    detail: 'The request did not come to its end in time.',
+    code: 'E_REQUEST',
+  },
 }
-const NOT_HTTP = { status: 400, detail: 'This is not a valid HTTP request.' }
+const NOT_HTTP: Refusal = {
+  status: 400,
+  detail: 'This is not a valid HTTP request.',
+  code: 'E_REQUEST',
+}
 
 /**
  * Listens. @throws ShoalError E_LISTEN where the port or address cannot be had, E_OPTION for a token that is
@@ -103,9 +113,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const waits = new Waits({ node, ...(clock !== undefined && { clock }) })
   const isTls = tls !== undefined
   const parts = { ...(gate && { gate }), ...(denyList && { denyList }) }
-  server.on('request', createApp({ ...rest, ...parts, host, isTls, waits }))
+  answer(server, createApp({ ...rest, ...parts, host, isTls, waits }))
   server.maxConnections = MAX_CONNECTIONS
-  answerBrokenRequests(server)
   await listen(server, host, port).catch((error: unknown) => {
     denyList?.close()
     throw error
@@ -183,43 +192,17 @@ function closeServer(server: Server, waits: Waits): Promise<void> {
   })
 }
 
-/** Gives what Node's parser refuses an answer with a body, unless another answer has begun there. */
-function answerBrokenRequests(server: Server): void {
-  const answers = new WeakMap<Socket, ServerResponse>()
-  const refused = new WeakSet<Socket>()
-  server.on('request', (request, response: ServerResponse) => {
-    answers.set(request.socket, response)
+/** Requests come one after the other, and what Node's parser refuses gets an answer where none is owed. */
+function answer(server: Server, serve: RequestListener): void {
+  const turns = new Turns(serve)
+  const refusals = new Refusals()
+  server.on('request', (request, response) => {
+    if (!refusals.has(request.socket)) turns.take(request, response)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (refused.has(socket)) return // more of the same request: Node 24 reports each piece
-    refused.add(socket)
-    const answer = answers.get(socket)
-    const isAnswering = answer !== undefined && answer.headersSent && !answer.writableFinished
-    if (isAnswering || !socket.writable || error.code === 'ECONNRESET') {
-      socket.destroy()
-      return
-    }
-    socket.end(rawProblem(BROKEN_REQUESTS[error.code ?? ''] ?? NOT_HTTP))
-    socket.resume()
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
-    socket.once('close', () => {
-      clearTimeout(timer)
-    })
+    if (refusals.has(socket)) return // more of the same request: Node 24 reports each piece
+    const canBeTold = socket.writable && error.code !== 'ECONNRESET' && !turns.owesAnswer(socket)
+    if (canBeTold) refusals.refuse(socket, BROKEN_REQUESTS[error.code ?? ''] ?? NOT_HTTP)
+    else socket.destroy()
   })
-}
-
-function rawProblem({ status, detail }: { status: number; detail: string }): string {
-  const title = STATUS_CODES[status] ?? 'Error'
-  const body = `${JSON.stringify({ type: 'about:blank', title, status, detail, code: 'E_REQUEST' })}\n`
-  return [
-    `HTTP/1.1 ${status} ${title}`,
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    "Content-Security-Policy: default-src 'none'",
-    'X-Content-Type-Options: nosniff',
-    'Cache-Control: no-store',
-    'Connection: close',
-    '',
-    body,
-  ].join('\r\n')
 }
