@@ -19,7 +19,6 @@
 /** How often a page that nobody sees asks, ms: browsers have six connections, and this one needs none. */
 const POLL_MS = 5000
 
-const GONE = 'The node waits no more for this page.'
 const NO_ANSWER = 'The node does not answer. Is it still running?'
 
 const main = /** @type {HTMLElement} */ (document.querySelector('main'))
@@ -91,6 +90,7 @@ function factOf(name, value) {
 function reopen() {
   if (isLeaving) return
   isLeaving = true
+  unfollow()
   // an address with a part after # would only be scrolled to
   if (location.hash === '') location.replace(location.href)
   else location.reload()
@@ -107,7 +107,7 @@ function follow() {
     show(JSON.parse(event.data))
   })
   source.addEventListener('error', () => {
-    if (source.readyState === EventSource.CLOSED) showEnd(GONE)
+    if (source.readyState === EventSource.CLOSED) void poll()
     else setText(part('#trouble'), NO_ANSWER)
   })
   events = source
@@ -133,20 +133,12 @@ async function ask(address, how) {
   try {
     const response = await fetch(address, how)
     if (response.ok) return show(await response.json())
-    if (response.status === 404) return showEnd(GONE)
+    // it waits no more for this page: what it came to, or another wait, is at the same address
+    if (response.status === 404) return reopen()
     setText(part('#trouble'), (await response.json()).detail)
   } catch {
     setText(part('#trouble'), NO_ANSWER)
   }
-}
-
-/** @param {string} sentence */
-function showEnd(sentence) {
-  unfollow()
-  setText(part('#trouble'), sentence)
-  part('#keep').hidden = true
-  part('#stop').hidden = true
-  part('#again').hidden = false
 }
 
 async function stop() {

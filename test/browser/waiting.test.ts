@@ -162,6 +162,24 @@ describe('the waiting page in a browser', { skip }, () => {
     assert.ok(!asked.some((path) => path.endsWith('/events')))
   })
 
+  test('a window that nobody sees turns too where another was first, or ended the wait', async () => {
+    const hide = `Object.defineProperty(document, 'hidden', { get: () => true })`
+    const [late, ended] = [await context.newPage(), await context.newPage()]
+    const found = node.add('<h1>Found</h1>', { contentType: 'text/html' })
+    const other = node.add('<h1>Other</h1>', { contentType: 'text/html' })
+    const open = async (window: Page, uri: string) => {
+      await window.addInitScript(hide)
+      await window.goto(`${gateway.url}${uri}`)
+    }
+    await Promise.all([openSlowly(found), open(late, found), open(ended, other)])
+    const wait = await ended.locator('main').getAttribute('data-wait')
+    node.release()
+    await heading('Found').waitFor()
+    await fetch(`${gateway.url}api/v1/waits/${wait}`, { method: 'DELETE' })
+    await late.getByRole('heading', { name: 'Found' }).waitFor()
+    await ended.getByRole('heading', { name: 'Other' }).waitFor()
+  })
+
   test('stopping ends the fetch, and it can be tried again', async () => {
     await openSlowly(node.add('<h1>Found</h1>', { contentType: 'text/html' }))
     await button('Stop').click()

@@ -1,7 +1,7 @@
 /** @module */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
@@ -51,7 +51,7 @@ async function gateway(t: TestContext) {
     return await answer
   }
   node.hold()
-  return { node, clock, waits, url, get, open }
+  return { node, clock, waits, server, url, get, open }
 }
 
 /** As `fetch`, which says of itself that it is no navigation; goes on to the origin of a site. */
@@ -123,7 +123,38 @@ test('the next load is the content, and nothing is asked for twice', async (t) =
   const response = await get(uri)
   assert.deepEqual([response.status, await response.text()], [200, 'the text'])
   assert.equal(node.calls.fetch.length, 2) // the beginning, and the whole
-  assert.equal((await get(`api/v1/waits/${idIn(page)}`)).status, 404)
+})
+
+test('other windows still hear that it was found, for half a minute', async (t) => {
+  const { node, clock, waits, get, open } = await gateway(t)
+  const uri = node.add('the text', { contentType: 'text/plain' })
+  const wait = `api/v1/waits/${idIn(await (await open(uri)).text())}`
+  const stateOf = async () => ((await (await get(wait)).json()) as WaitView).state
+  node.release()
+  await clock.runFor(0)
+  for (let load = 0; load < 2; load++) {
+    const response = await get(uri)
+    assert.deepEqual([response.status, await response.text()], [200, 'the text'])
+    assert.equal(await stateOf(), 'found')
+  }
+  await clock.runFor(31_000)
+  assert.equal((await get(wait)).status, 404)
+  assert.equal(waits.size, 0)
+})
+
+test('two windows whose key fails within the second both get its status, from one try', async (t) => {
+  const { node, clock, get } = await gateway(t)
+  const uri = node.add('x')
+  const answers = [get(uri), get(uri)]
+  await until(() => node.waiting() === 1)
+  await sleep(20)
+  await clock.runFor(600)
+  node.release(NOT_FOUND)
+  assert.deepEqual(
+    (await Promise.all(answers)).map(({ status }) => status),
+    [404, 404],
+  )
+  assert.equal(node.calls.fetch.length, 0)
 })
 
 test('what is there within a second comes as ever, and no job is left', async (t) => {
@@ -226,6 +257,91 @@ test('a deadline in the address is kept', async (t) => {
   assert.deepEqual([response.status, response.headers.get('retry-after')], [504, '5'])
 })
 
+test('a deadline below a second holds for the window that has it, not for the others', async (t) => {
+  const { node, clock, get } = await gateway(t)
+  const uri = node.add('the text', { contentType: 'text/plain' })
+  const patient = get(uri)
+  await until(() => node.waiting() === 1)
+  const hasty = get(`${uri}?timeout=0.5`)
+  await sleep(20)
+  await clock.runFor(500)
+  assert.equal((await hasty).status, 504)
+  await clock.runFor(100)
+  node.release()
+  assert.equal(await (await patient).text(), 'the text')
+})
+
+test('a longer deadline makes the wait of others longer, and asking again does not', async (t) => {
+  const { node, clock, get, open } = await gateway(t)
+  const uri = node.add('x')
+  const wait = `api/v1/waits/${idIn(await (await open(`${uri}?timeout=5`)).text())}`
+  const leftMs = async () => ((await (await get(wait)).json()) as WaitView).leftMs
+  assert.equal(await leftMs(), 4000)
+  assert.equal((await get(`${uri}?timeout=100`)).status, 202)
+  assert.equal(await leftMs(), 99_000)
+  await clock.runFor(1000)
+  for (const timeout of ['100', '2']) await get(`${uri}?timeout=${timeout}`)
+  assert.equal(await leftMs(), 98_000)
+  node.release({ type: 'timed-out' })
+  await clock.runFor(10_000)
+  assert.equal(((await (await get(wait)).json()) as WaitView).state, 'pausing')
+})
+
+test('how a wait ended is told for 30 seconds to the next load, and for 10 minutes to its page', async (t) => {
+  const { node, clock, waits, get, open } = await gateway(t)
+  const text = { contentType: 'text/plain' }
+  const [early, late] = [node.add('early', text), node.add('late', text)]
+  for (const uri of [early, late, node.add('never')]) {
+    node.hold()
+    await open(uri)
+    node.release(NOT_FOUND)
+    await clock.runFor(0)
+  }
+  node.release()
+  await clock.runFor(28_500)
+  assert.equal(await (await get(early)).text(), 'early', 'it was over for 30.5 s')
+  assert.equal((await get(late)).status, 404, 'it was over for 29.5 s')
+  assert.equal(waits.size, 1)
+  await clock.runFor(571_000)
+  assert.equal(waits.size, 1)
+  await clock.runFor(1000)
+  assert.equal(waits.size, 0)
+})
+
+test('a wait in the background ends after a day', async (t) => {
+  const { node, clock, get, open } = await gateway(t)
+  const wait = `api/v1/waits/${idIn(await (await open(node.add('x'))).text())}`
+  node.release(NOT_FOUND)
+  await clock.runFor(0)
+  await get(`${wait}/keep`, {}, 'POST')
+  const stateOf = async () => ((await (await get(wait)).json()) as WaitView).state
+  await clock.runFor(23.5 * 3600_000)
+  assert.equal(await stateOf(), 'pausing')
+  await clock.runFor(0.5 * 3600_000)
+  assert.equal(await stateOf(), 'failed')
+})
+
+test('beyond 64 waits browsers wait as programs do, and what is over makes room', async (t) => {
+  const { node, clock, waits, open, get } = await gateway(t)
+  const opened = Array.from({ length: 64 }, (_, i) => get(node.add(`${i}`)))
+  await until(() => node.waiting() === 64)
+  await clock.runFor(1000)
+  const pages = await Promise.all(opened.map(async (answer) => (await answer).text()))
+  const uri = node.add('the text', { contentType: 'text/plain' })
+  const plain = get(uri)
+  await until(() => node.waiting() === 65)
+  await clock.runFor(2000)
+  assert.equal(waits.size, 64)
+  node.release()
+  assert.equal(await (await plain).text(), 'the text')
+  await clock.runFor(0)
+  node.hold()
+  assert.equal((await open(node.add('y'))).status, 202)
+  assert.equal(waits.size, 64)
+  const known = await Promise.all(pages.map((page) => get(`api/v1/waits/${idIn(page)}`)))
+  assert.equal(known.filter(({ status }) => status === 404).length, 1)
+})
+
 test('the newest edition is looked up once, and the wait leads on to it', async (t) => {
   const { node, clock, get, open } = await gateway(t)
   const uri = node.addEdition('blog', { 'index.html': '<h1>blog' })
@@ -286,15 +402,52 @@ test('a wait that is cancelled ends its fetch, and the page hears of it', async 
   assert.equal((await get(path, {}, 'DELETE')).status, 404)
 })
 
+test('a window that is closed ends its wait within half a minute', async (t) => {
+  const { clock, node, url, open } = await gateway(t)
+  const page = await (await open(`${node.add('x')}?timeout=600`)).text()
+  const stop = new AbortController()
+  const { signal } = stop
+  const events = await ask(`${url}api/v1/waits/${idIn(page)}/events`, { headers: {}, signal })
+  const views = viewsOf(events)
+  await views.next()
+  await clock.runFor(100_000)
+  assert.equal(node.waiting(), 1)
+  stop.abort()
+  await assert.rejects(async () => {
+    for await (const _ of views);
+  })
+  await sleep(20)
+  await clock.runFor(31_000)
+  assert.equal(node.waiting(), 0)
+})
+
+test('a reader of events who takes none is told of the end alone, and costs no memory', async (t) => {
+  const { clock, node, server, url, open } = await gateway(t)
+  const page = await (await open(node.add('x'))).text()
+  const began = once(server, 'request')
+  const events = await ask(`${url}api/v1/waits/${idIn(page)}/events`, { headers: {} })
+  const [, answer] = (await began) as [IncomingMessage, ServerResponse]
+  for (let tries = 0; tries < 20_000; tries++) {
+    node.report({ stage: 'content', foundBlocks: 1, tries, waitingBlocks: 1 })
+  }
+  assert.ok(answer.writableLength < 256 * 1024, `${answer.writableLength} bytes are held`)
+  node.release()
+  await clock.runFor(0)
+  let last: WaitView | undefined
+  for await (const view of viewsOf(events)) last = view
+  assert.equal(last?.state, 'found')
+})
+
 test('a page that asks now and then keeps its wait alive', async (t) => {
   const { clock, node, get, open } = await gateway(t)
   const page = await (await open(`${node.add('x')}?timeout=600`)).text()
+  await get(`api/v1/waits/${idIn(page)}`)
   for (let i = 0; i < 5; i++) {
-    await clock.runFor(20_000)
+    await clock.runFor(60_000) // as often as browsers let a page ask that nobody sees
     const view = (await (await get(`api/v1/waits/${idIn(page)}`)).json()) as WaitView
     assert.equal(view.state, 'trying')
   }
-  await clock.runFor(31_000)
+  await clock.runFor(91_000)
   assert.equal((await get(`api/v1/waits/${idIn(page)}`)).status, 404)
   assert.equal(node.waiting(), 0)
 })
@@ -343,6 +496,21 @@ test('a seventeenth key in the background is refused in words', async (t) => {
     statuses.push((await get(`api/v1/waits/${idIn(page)}/keep`, {}, 'POST')).status)
   }
   assert.deepEqual(statuses, [...Array.from({ length: 16 }, () => 200), 429])
+})
+
+test('what was found in the background takes no place from what is sought', async (t) => {
+  const { node, clock, get, open } = await gateway(t)
+  const keep = async () => {
+    const page = await (await open(node.add('x'))).text()
+    return (await get(`api/v1/waits/${idIn(page)}/keep`, {}, 'POST')).status
+  }
+  for (let i = 0; i < 16; i++) assert.equal(await keep(), 200)
+  node.release()
+  await clock.runFor(0)
+  node.hold()
+  assert.equal(await keep(), 200)
+  const list = (await (await get('api/v1/waits')).json()) as { waits: unknown[] }
+  assert.equal(list.waits.length, 17)
 })
 
 test('waits are told to no page of another origin, and their list to no site', async (t) => {

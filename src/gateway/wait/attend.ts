@@ -5,10 +5,12 @@
  */
 import type { ServerResponse } from 'node:http'
 
+import { ShoalError } from '../../errors.ts'
 import type { Clock } from '../../runtime.ts'
 import { isConditional } from '../conditions.ts'
 import type { Ask } from '../ask.ts'
-import type { WaitJob } from './wait-job.ts'
+import type { WaitJob, WaitState } from './wait-job.ts'
+import { WAIT_MS } from './wait-job.ts'
 import { viewOf } from './wait-view.ts'
 import { WAITING_PAGE_POLICY, waitingPage } from './waiting-page.ts'
 import type { Waits } from './waits.ts'
@@ -25,18 +27,21 @@ export async function attend(waits: Waits, ask: Ask): Promise<Ask | undefined> {
   if (job === undefined) return ask
   const { signal } = ask.fetchOptions
   const leave = waits.view(job)
-  await untilOver(job, { clock: waits.clock, signal })
+  const end = await endOf(job, { clock: waits.clock, ...ask.fetchOptions })
   leave()
   if (signal.aborted || ask.response.closed) return undefined
-  if (job.state === 'trying' || job.state === 'pausing') {
+  if (end === undefined) {
+    waits.showPage(job)
     sendPage(ask.response, job)
     return undefined
   }
-  // its end is the answer to one load: the next one begins anew
-  const { state, error, edition } = job
-  waits.cancel(job)
-  if (state === 'failed') throw error
-  return edition === undefined ? ask : { ...ask, edition }
+  if (end.state === 'late') {
+    throw new ShoalError('E_TIMEOUT', 'No complete answer came from the network in time.')
+  }
+  const isFirst = waits.answer(job)
+  if (end.state === 'failed') throw end.error
+  // later loads look it up anew: it may have been superseded
+  return isFirst && end.edition !== undefined ? { ...ask, edition: end.edition } : ask
 }
 
 /** A navigation of a whole window that can take any answer. */
@@ -59,25 +64,37 @@ function jobFor(waits: Waits, { uri, isPinned, fetchOptions }: Ask): WaitJob | u
   return waits.join({ uri, isPinned, limitMs: fetchOptions.timeoutMs })
 }
 
-/** Resolves when the job is over, has gone on for a second, or nobody is there any more. */
-function untilOver(
+type End = Pick<WaitJob, 'error' | 'edition'> & { readonly state: WaitState | 'late' }
+
+/**
+ * How the job ended, told at that very moment: another window may forget it in the next. `late`: not within
+ * `timeoutMs`; undefined: it has gone on for a second, or nobody is there any more.
+ */
+function endOf(
   job: WaitJob,
-  { clock, signal }: { clock: Clock; signal: AbortSignal },
-): Promise<void> {
+  { clock, signal, timeoutMs = WAIT_MS }: Ask['fetchOptions'] & { readonly clock: Clock },
+): Promise<End | undefined> {
   const leftMs = job.beganMs + PAGE_AFTER_MS - clock.now()
-  if (job.isOver || signal.aborted || leftMs <= 0) return Promise.resolve()
+  const endNow = ({ state, error, edition }: WaitJob): End => ({ state, error, edition })
+  if (job.isOver) return Promise.resolve(endNow(job))
+  if (signal.aborted || leftMs <= 0) return Promise.resolve(undefined)
   return new Promise((resolve) => {
-    const done = (): void => {
+    const done = (end?: End): void => {
       stopTimer()
       ignore()
-      signal.removeEventListener('abort', done)
-      resolve()
+      signal.removeEventListener('abort', giveUp)
+      resolve(end)
     }
-    const stopTimer = clock.after(leftMs, done)
-    const ignore = job.onChange(() => {
-      if (job.isOver) done()
+    const giveUp = (): void => {
+      done()
+    }
+    const stopTimer = clock.after(Math.min(leftMs, timeoutMs), () => {
+      done(timeoutMs < leftMs ? { ...endNow(job), state: 'late' } : undefined)
     })
-    signal.addEventListener('abort', done)
+    const ignore = job.onChange(() => {
+      if (job.isOver) done(endNow(job))
+    })
+    signal.addEventListener('abort', giveUp)
   })
 }
 

@@ -48,7 +48,7 @@ export class WaitJob {
   readonly #clock: Clock
   readonly #cancel = new AbortController()
   readonly #listeners = new Set<() => void>()
-  readonly #deadlineMs: number
+  #deadlineMs: number
   #state: WaitState = 'trying'
   #progress = NOTHING_YET
   #attempts = 0
@@ -130,6 +130,15 @@ export class WaitJob {
     return () => {
       this.#listeners.delete(listener)
     }
+  }
+
+  /** Tries for `limitMs` from its beginning on, where that is longer than it would: somebody else waits so long. */
+  extend(limitMs: number): void {
+    const deadlineMs = this.beganMs + limitMs
+    if (this.isOver || deadlineMs <= this.#deadlineMs) return
+    this.#deadlineMs = deadlineMs
+    if (!this.isKept) this.#untilMs = deadlineMs
+    this.#tell()
   }
 
   /** Goes on for 24 hours, also after it has failed. */

@@ -71,7 +71,7 @@ function nameIn(uri: ShoalUri): string {
 function showRoute(waits: Waits): OneWait {
   return (request, response) => {
     const job = waits.find(request.params.id)
-    waits.view(job)() // a page that asks now and then is one that looks
+    waits.poll(job) // a page that asks now and then is one that looks
     response.json(viewOf(job) satisfies Answer<'Wait'>)
   }
 }

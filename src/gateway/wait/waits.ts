@@ -19,9 +19,11 @@ const MAX_JOBS = 64
 const MAX_KEPT = 16
 /** How long a job runs that nobody looks at, ms: a page without scripts comes back every 3 s. */
 const IDLE_MS = 30_000
+/** The same, after a page that nobody sees has asked: browsers let it do so once a minute, ms. */
+const POLL_IDLE_MS = 90_000
 /** How long a job that is over can still be told to keep trying, ms. */
 const OVER_MS = 600_000
-/** For how long its end is the answer to the next load, ms. */
+/** For how long its end is the answer to the next load, and turns the pages of other windows, ms. */
 const FRESH_MS = 30_000
 const ID_BYTES = 16
 
@@ -42,6 +44,12 @@ interface Place {
   readonly job: WaitJob
   /** Requests and pages that look at it. */
   viewers: number
+  /** How long it goes on after the last of them, ms. */
+  idleMs: number
+  /** Its page was sent: there may be a window that turns when it is found. */
+  isShown: boolean
+  /** What was found was the answer to a load. */
+  isAnswered: boolean
   stopTimer: () => void
 }
 
@@ -61,13 +69,17 @@ export class Waits {
     const { uri, isPinned, limitMs = WAIT_MS } = wanted
     const key = `${isPinned ? 'pinned ' : ''}${formatUri(uri)}`
     const known = this.#places.get(key)?.job
-    if (known !== undefined && !(known.isOver && known.overMs > FRESH_MS)) return known
+    if (known !== undefined && !(known.isOver && known.overMs > FRESH_MS)) {
+      known.extend(limitMs)
+      return known
+    }
     if (known !== undefined) this.cancel(known)
     if (!this.#makeRoom()) return undefined
     const id = randomBytes(ID_BYTES).toString('base64url')
     const open = openingOf(this.#node, uri, isPinned)
     const job = new WaitJob({ id, uri, limitMs, open, clock: this.clock })
-    const place = { job, viewers: 0, stopTimer: () => {} }
+    const flags = { isShown: false, isAnswered: false }
+    const place = { job, viewers: 0, idleMs: IDLE_MS, ...flags, stopTimer: () => {} }
     this.#places.set(key, place)
     job.onChange(() => {
       if (job.isOver || job.isKept) this.#setTimer(place)
@@ -87,9 +99,10 @@ export class Waits {
     return place.job
   }
 
-  /** Those that keep trying, and what they have found, the oldest first. */
+  /** Those that keep trying, and what they have found for nobody yet, the oldest first. */
   get kept(): readonly WaitJob[] {
-    return [...this.#places.values()].flatMap(({ job }) => (job.isKept ? [job] : []))
+    const places = [...this.#places.values()]
+    return places.flatMap(({ job, isAnswered }) => (job.isKept && !isAnswered ? [job] : []))
   }
 
   /** As long as somebody looks the job goes on; the returned function, called once, says that one has left. */
@@ -104,9 +117,39 @@ export class Waits {
     }
   }
 
+  /** Somebody asks how it stands, and will again. */
+  poll(job: WaitJob): void {
+    const place = this.#placeOf(job)
+    if (place === undefined) return
+    place.idleMs = POLL_IDLE_MS
+    this.#setTimer(place)
+  }
+
+  /** A window shows its page. */
+  showPage(job: WaitJob): void {
+    const place = this.#placeOf(job)
+    if (place !== undefined) place.isShown = true
+  }
+
+  /**
+   * Its end was the answer to a load; true for the first one. What failed begins anew with the next; what was
+   * found stays a while for the other windows that show its page.
+   */
+  answer(job: WaitJob): boolean {
+    const place = this.#placeOf(job)
+    const isFirst = place?.isAnswered !== true
+    if (place === undefined || job.state !== 'found' || !place.isShown) this.cancel(job)
+    else if (isFirst) {
+      place.isAnswered = true
+      this.#setTimer(place)
+    }
+    return isFirst
+  }
+
   /** @throws ShoalError E_BUSY where too many do already. */
   keep(job: WaitJob): void {
-    if (!job.isKept && this.kept.length >= MAX_KEPT) {
+    const trying = this.kept.filter(({ isOver }) => !isOver)
+    if (!job.isKept && trying.length >= MAX_KEPT) {
       throw new ShoalError('E_BUSY', `${MAX_KEPT} keys are being tried in the background already.`)
     }
     job.keep()
@@ -130,7 +173,8 @@ export class Waits {
   /** What is over makes room for what is new. */
   #makeRoom(): boolean {
     if (this.#places.size < MAX_JOBS) return true
-    const over = [...this.#places.values()].find(({ job }) => job.isOver && !job.isKept)
+    const ended = [...this.#places.values()].filter(({ job }) => job.isOver)
+    const over = ended.find(({ job }) => !job.isKept) ?? ended[0]
     if (over !== undefined) this.cancel(over.job)
     return over !== undefined
   }
@@ -155,8 +199,9 @@ export class Waits {
 }
 
 /** undefined: it stays, or is forgotten already. */
-function delayOf({ job, viewers }: Place): number | undefined {
+function delayOf({ job, viewers, idleMs, isAnswered }: Place): number | undefined {
   if (job.state === 'cancelled') return undefined
+  if (isAnswered) return FRESH_MS
   if (job.isOver) return job.isKept && job.state === 'found' ? KEPT_MS : OVER_MS
-  return job.isKept || viewers > 0 ? undefined : IDLE_MS
+  return job.isKept || viewers > 0 ? undefined : idleMs
 }
