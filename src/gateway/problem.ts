@@ -12,6 +12,7 @@ import { ERROR_CODES, isShoalError, ShoalError } from '../errors.ts'
 import type { Logger } from '../runtime.ts'
 import type { Problem } from './error-page.ts'
 import { errorPage, ERROR_PAGE_POLICY } from './error-page.ts'
+import { breakOff } from './hang-up.ts'
 import { NoPathError } from './outcome-error.ts'
 
 /** Time until trying again makes sense, s: peers are sought more often than this. */
@@ -21,15 +22,14 @@ const WAITING_HELPS = new Set([429, 503, 504])
 /** Enough to find the line, without the message, which may hold anything. */
 const STACK_LINES = 6
 
-/** Express's error handler: answers, or destroys the socket where an answer has begun already. */
+/** Express's error handler: answers, or breaks off where an answer has begun already. */
 export function createProblemHandler(logger: Logger): ErrorRequestHandler {
   return (error: unknown, request, response, _next) => {
     if (isGone(request, response)) return
     const problem = problemOf(error)
     if (problem.status === 500) logger.warn(`gateway: ${describe(error)}`)
     if (response.headersSent) {
-      // a body that stops short of its Content-Length must look broken
-      response.destroy()
+      breakOff(response)
       return
     }
     sendProblem(request, response, problem)

@@ -57,9 +57,15 @@ export async function sendParts(
     'Content-Length': length,
   }
   letGo(found)
-  if (isHeadSent(ask, 206, headers)) return
+  const isLocalOnly = ask.fetchOptions.isLocalOnly === true
+  if (!isLocalOnly && isHeadSent(ask, 206, headers)) return
   // what keeps the first part from being there still becomes an answer of its own
-  let next: Promise<Found> | undefined = Promise.resolve(await open(parts[0] as ByteRange))
+  const first = await open(parts[0] as ByteRange)
+  if (isHeadSent(ask, 206, headers)) {
+    letGo(first)
+    return
+  }
+  let next: Promise<Found> | undefined = Promise.resolve(first)
   const body = multipartBody(multipart, async (part) => {
     const { stream } = await (next ?? open(parts[part] as ByteRange))
     next = undefined

@@ -20,6 +20,13 @@ import { rawQuery } from './target.ts'
 import type { Version } from './version.ts'
 import { versionByKey, versionOf } from './version.ts'
 
+const NOT_FOUND = 'No node that was asked holds this content.'
+
+type Absence = Extract<
+  FetchOutcome,
+  { readonly type: 'not-found' | 'no-peers' | 'timed-out' | 'not-local' }
+>
+
 /** Answers, or throws what the network did not give. @throws ShoalError */
 export async function serveContent(node: Node, ask: Ask): Promise<void> {
   const asked = parseRanges(ask.request.headers.range) ?? []
@@ -114,6 +121,7 @@ async function serveRanges(
     const outcome = await node.fetch(ask.uri, { ...ask.fetchOptions, range: asRequested(part) })
     if (outcome.type === 'found' && versionOf(ask, outcome)?.tag === tag) return outcome
     letGo(outcome)
+    if (isAbsence(outcome)) throw outcomeError(node, outcome.type, NOT_FOUND)
     throw new ShoalError('E_NOT_FOUND', 'The content has changed, or a part of it is gone.')
   }
   await sendParts(ask, probed, { parts, open })
@@ -130,9 +138,10 @@ async function fetchVersion(
   { range, tag }: { range: RequestedRange | undefined; tag: string | undefined },
 ): Promise<FetchOutcome> {
   const { request, uri } = ask
-  // HEAD with a range answers as GET would: players ask so before they seek
-  const isHead = request.method === 'HEAD'
-  const options = { ...ask.fetchOptions, headOnly: isHead, listing: wantsJson(ask) }
+  // HEAD with a range answers as GET would: players ask so before they seek. Where nobody else is asked the
+  // first byte costs nothing, and decides
+  const headOnly = request.method === 'HEAD' && ask.fetchOptions.isLocalOnly !== true
+  const options = { ...ask.fetchOptions, headOnly, listing: wantsJson(ask) }
   if (range === undefined) return await node.fetch(uri, options)
   const part = await node.fetch(uri, { ...options, range })
   const found = versionOf(ask, part)?.tag
@@ -165,8 +174,12 @@ async function sendOutcome(node: Node, ask: Ask, outcome: FetchOutcome): Promise
     case 'no-peers':
     case 'timed-out':
     case 'not-local':
-      throw outcomeError(node, outcome.type, 'No node that was asked holds this content.')
+      throw outcomeError(node, outcome.type, NOT_FOUND)
   }
+}
+
+function isAbsence(outcome: FetchOutcome): outcome is Absence {
+  return ['not-found', 'no-peers', 'timed-out', 'not-local'].includes(outcome.type)
 }
 
 /** Sets the header that names the size. */

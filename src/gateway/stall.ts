@@ -4,6 +4,8 @@
  */
 import type { ServerResponse } from 'node:http'
 
+import { breakOff } from './hang-up.ts'
+
 /** As long as the retries for one block take, ms: after that nothing more comes. */
 export const SOURCE_STALL_MS = 30_000
 /** A paused film may be read on; who takes nothing for this long has gone, ms. */
@@ -20,7 +22,7 @@ export class StallGuard {
     this.#response = response
     // the socket knows of bytes that went out, also where no write has come to its end
     response.setTimeout(READER_STALL_MS, () => {
-      response.destroy()
+      breakOff(response)
     })
     this.#timer = setTimeout(() => this.#check(), limitMs)
     this.#timer.unref()
@@ -37,6 +39,6 @@ export class StallGuard {
   }
 
   #check(): void {
-    if (this.#isWaiting) this.#response.destroy()
+    if (this.#isWaiting) breakOff(this.#response)
   }
 }

@@ -234,6 +234,46 @@ test('a part that breaks off breaks the answer off', async () => {
   assert.equal(node.live.streams, 0)
 })
 
+const ABSENT = [
+  ['not-found', 404],
+  ['no-peers', 503],
+  ['timed-out', 504],
+  ['not-local', 412],
+] as const
+
+for (const [type, status] of ABSENT) {
+  test(`bytes that are ${type} are ${status}, asked for in one part, in two, and as a whole`, async () => {
+    const { node, get } = gateway(10_000)
+    const fetch = node.fetch.bind(node)
+    node.fetch = async (uri, options) =>
+      options?.headOnly === true ? await fetch(uri, options) : { type }
+    for (const headers of [{}, { Range: 'bytes=0-9' }, { Range: 'bytes=0-9,500-509' }]) {
+      const answer = await get(headers)
+      assert.equal(answer.status, status)
+      assert.equal(answer.headers['retry-after'], status > 500 ? '5' : undefined)
+      assert.doesNotMatch(String(answer.body), /has changed/)
+    }
+  })
+}
+
+test('only-if-cached of what is here in part is the same for HEAD and GET', async () => {
+  const { node, get, head } = gateway(10_000)
+  const fetch = node.fetch.bind(node)
+  // the manifest is here, and the first block is not
+  node.fetch = async (uri, options) =>
+    options?.headOnly === true ? await fetch(uri, options) : { type: 'not-local' }
+  for (const range of [{}, { Range: 'bytes=0-9' }, { Range: 'bytes=0-9,500-509' }]) {
+    const headers = { ...range, 'Cache-Control': 'only-if-cached' }
+    assert.deepEqual([(await get(headers)).status, (await head(headers)).status], [412, 412])
+  }
+  node.fetch = fetch
+  for (const range of [{}, { Range: 'bytes=0-9,500-509' }]) {
+    const said = await head({ ...range, 'Cache-Control': 'only-if-cached' })
+    assert.equal(said.status, 'Range' in range ? 206 : 200)
+  }
+  assert.equal(node.live.streams, 0)
+})
+
 test('a part of another version than the first ones breaks the answer off', async () => {
   const node = createFakeNode()
   const app = createApp({ node, logger: silentLogger })

@@ -117,6 +117,24 @@ test('a stream that fails before its first byte is still answered with a status'
   assert.equal(((await response.json()) as { code: string }).code, 'E_TIMEOUT')
 })
 
+test('under HTTP/1.0 a page that breaks off looks broken, and one that ends does not', async (t) => {
+  const { node, server } = await gateway(t)
+  const piece = Buffer.from('<p>hello world '.repeat(4000))
+  const page = { size: 300_000, read: (_: number, length: number) => piece.subarray(0, length) }
+  const ask = async (breaksAt: number | undefined) => {
+    const content = breaksAt === undefined ? page : { ...page, breaksAt }
+    const uri = node.add(content, { name: 'a.html', contentType: 'text/html' })
+    const socket = dial(t, server.port)
+    socket.write(
+      `GET /${uri} HTTP/1.0\r\nHost: localhost\r\nAccept: text/html\r\nSec-Fetch-Mode: cors\r\n\r\n`,
+    )
+    return await readToEnd(socket)
+  }
+  await assert.rejects(ask(200_000), { code: 'ECONNRESET' })
+  const whole = await ask(undefined)
+  assert.doesNotMatch(whole, /content-length|chunked/i)
+})
+
 test('an upload that hangs up in the middle is aborted, and leaves nothing', async (t) => {
   const { node, server, lines } = await openGateway(t)
   const socket = dial(t, server.port)
