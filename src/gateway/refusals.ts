@@ -29,6 +29,7 @@ export class Refusals {
   refuse(socket: Socket, refusal: Refusal): void {
     if (this.#refused.has(socket)) return
     this.#refused.add(socket)
+    socket.on('error', () => {}) // it may have gone
     socket.end(rawProblem(refusal))
     socket.resume()
     const timer = setTimeout(() => socket.destroy(), LINGER_MS)

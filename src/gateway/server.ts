@@ -4,7 +4,13 @@
  * @module
  */
 import { createServer } from 'node:http'
-import type { RequestListener, Server, ServerOptions } from 'node:http'
+import type {
+  IncomingMessage,
+  RequestListener,
+  Server,
+  ServerOptions,
+  ServerResponse,
+} from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
 import { ShoalError } from '../errors.ts'
@@ -13,6 +19,7 @@ import type { Clock, Logger } from '../runtime.ts'
 import { bracketed } from './access.ts'
 import { createApp } from './app.ts'
 import { isLoopback } from './client-table.ts'
+import { limitConnections } from './connections.ts'
 import { openDenyList, type DenyList } from './deny-list.ts'
 import { Refusals, type Refusal } from './refusals.ts'
 import type { TlsPair } from './tls.ts'
@@ -42,6 +49,8 @@ export interface GatewayOptions {
   readonly clock?: Clock
   /** Longest body of an upload, bytes; default: what the store takes. */
   readonly maxUploadBytes?: number
+  /** How long the head of a request may take, ms; default HEAD_TIMEOUT_MS. */
+  readonly headTimeoutMs?: number
   /** Counts the gateway's own requests in /metrics, too: for a gateway that many share. */
   readonly countsRequests?: boolean
 }
@@ -59,19 +68,18 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+/** How long the head of a request may take, ms: who sends a line now and then takes a place from others. */
+export const HEAD_TIMEOUT_MS = 10_000
+
 const SERVER_OPTIONS: ServerOptions = {
   // a key with a name of 255 bytes takes 1 KiB, pasted and encoded twice 4 KiB; the rest is cookies of
   // whatever else was served under the name localhost
   maxHeaderSize: 32 * 1024,
   // four pieces of a download on their way to the socket: fewer waits, and little memory
   highWaterMark: 128 * 1024,
-  headersTimeout: 60_000,
   // an upload or a film takes as long as it takes
   requestTimeout: 0,
 }
-/** Browsers open 6 to a host; beyond this many a new connection is closed unanswered. */
-const MAX_CONNECTIONS = 512
-
 const BROKEN_REQUESTS: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: {
     status: 431,
@@ -96,25 +104,47 @@ const NOT_HTTP: Refusal = {
   code: 'E_REQUEST',
 }
 
+const TWO_HOSTS: Refusal = {
+  status: 400,
+  detail: 'The request names more than one Host.',
+  code: 'E_REQUEST',
+}
+const NO_PROXY: Refusal = {
+  status: 405,
+  detail: 'This gateway is no proxy: it leads to no other address.',
+  code: 'E_METHOD',
+  headers: ['Allow: GET, HEAD'],
+}
+
 /**
  * Listens. @throws ShoalError E_LISTEN where the port or address cannot be had, E_OPTION for a token that is
  * missing or short, a certificate or deny-list that cannot be used.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { host = '127.0.0.1', port, tls, token, denyListFile, clock, ...rest } = options
+  const {
+    host = '127.0.0.1',
+    port,
+    tls,
+    token,
+    denyListFile,
+    clock,
+    headTimeoutMs,
+    ...rest
+  } = options
   const { node } = rest
   if (!isLoopback(host) && token === undefined) {
     throw new ShoalError('E_OPTION', 'token: a gateway that other machines reach needs one')
   }
   const gate = token === undefined ? undefined : new TokenGate(token)
-  const listener = createListener(tls)
+  const listener = createListener(tls, headTimeoutMs)
   const { server } = listener
   const denyList = denyListFile === undefined ? undefined : await denyListOf(denyListFile, rest)
   const waits = new Waits({ node, ...(clock !== undefined && { clock }) })
   const isTls = tls !== undefined
   const parts = { ...(gate && { gate }), ...(denyList && { denyList }) }
-  answer(server, createApp({ ...rest, ...parts, host, isTls, waits }))
-  server.maxConnections = MAX_CONNECTIONS
+  const refusals = new Refusals()
+  limitConnections(server, { event: isTls ? 'secureConnection' : 'connection', refusals })
+  answer(server, createApp({ ...rest, ...parts, host, isTls, waits }), refusals)
   await listen(server, host, port).catch((error: unknown) => {
     denyList?.close()
     throw error
@@ -155,12 +185,17 @@ interface Listener {
 }
 
 /** @throws ShoalError E_OPTION for a certificate that cannot be used. */
-function createListener(tls: TlsPair | undefined): Listener {
-  if (tls !== undefined) return createTlsListener(tls, SERVER_OPTIONS)
+function createListener(tls: TlsPair | undefined, headTimeoutMs = HEAD_TIMEOUT_MS): Listener {
+  const timeouts = {
+    headersTimeout: headTimeoutMs,
+    connectionsCheckingInterval: headTimeoutMs / 2,
+  }
+  const options = { ...SERVER_OPTIONS, ...timeouts }
+  if (tls !== undefined) return createTlsListener(tls, options)
   const replaceCertificate = (): void => {
     throw new ShoalError('E_OPTION', 'tls: it was started without TLS')
   }
-  return { server: createServer(SERVER_OPTIONS), replaceCertificate }
+  return { server: createServer(options), replaceCertificate }
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -193,16 +228,43 @@ function closeServer(server: Server, waits: Waits): Promise<void> {
 }
 
 /** Requests come one after the other, and what Node's parser refuses gets an answer where none is owed. */
-function answer(server: Server, serve: RequestListener): void {
+function answer(server: Server, serve: RequestListener, refusals: Refusals): void {
   const turns = new Turns(serve)
-  const refusals = new Refusals()
-  server.on('request', (request, response) => {
-    if (!refusals.has(request.socket)) turns.take(request, response)
+  const take: RequestListener = (request, response) => {
+    if (refusals.has(request.socket)) return
+    if (hostsIn(request) > 1) refuse(request.socket, TWO_HOSTS)
+    else turns.take(request, response)
+  }
+  const refuse = (socket: Socket, refusal: Refusal): void => {
+    if (socket.writable && !turns.owesAnswer(socket)) refusals.refuse(socket, refusal)
+    else socket.destroy()
+  }
+  server.on('request', take)
+  server.on('checkContinue', (request, response) => {
+    continueWhenRead(request, response)
+    take(request, response)
+  })
+  server.on('connect', (request, socket) => {
+    refuse(request.socket, NO_PROXY)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (refusals.has(socket)) return // more of the same request: Node 24 reports each piece
-    const canBeTold = socket.writable && error.code !== 'ECONNRESET' && !turns.owesAnswer(socket)
-    if (canBeTold) refusals.refuse(socket, BROKEN_REQUESTS[error.code ?? ''] ?? NOT_HTTP)
-    else socket.destroy()
+    if (error.code === 'ECONNRESET') socket.destroy()
+    else refuse(socket, BROKEN_REQUESTS[error.code ?? ''] ?? NOT_HTTP)
   })
+}
+
+/** RFC 9112 §3.2: who stands in between may have believed another one than we would. */
+function hostsIn({ rawHeaders }: IncomingMessage): number {
+  return rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'host').length
+}
+
+/** Asks for the body when somebody begins to read it: who is refused before has not sent it. */
+function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
+  const readIt = (event: string | symbol): void => {
+    if (event !== 'data' && event !== 'readable') return
+    request.off('newListener', readIt)
+    if (!response.headersSent) response.writeContinue()
+  }
+  request.on('newListener', readIt)
 }

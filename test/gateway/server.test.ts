@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
 import { isShoalError } from '../../src/errors.ts'
-import { startGateway } from '../../src/gateway/server.ts'
+import { HEAD_TIMEOUT_MS, startGateway } from '../../src/gateway/server.ts'
 import type { Logger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 import { dial, endless, get, openGateway, readToEnd, until } from '../helpers/gateway.ts'
@@ -118,7 +118,7 @@ test('a stream that fails before its first byte is still answered with a status'
 })
 
 test('under HTTP/1.0 a page that breaks off looks broken, and one that ends does not', async (t) => {
-  const { node, server } = await gateway(t)
+  const { node, server } = await openGateway(t)
   const piece = Buffer.from('<p>hello world '.repeat(4000))
   const page = { size: 300_000, read: (_: number, length: number) => piece.subarray(0, length) }
   const ask = async (breaksAt: number | undefined) => {
@@ -194,6 +194,12 @@ test('bytes beyond ASCII in a path are refused in words that help', async (t) =>
   assert.match(answer, /percent-encoded/)
 })
 
+/** An insert in whose body, read another way, another request stands. */
+function smuggled(headers: string): string {
+  const inner = 'GET /CHK@x HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  return `POST /api/v1/insert HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n0\r\n\r\n${inner}`
+}
+
 const RAW_REQUESTS: readonly (readonly [string, string, number])[] = [
   ['dots that climb', get('/../../package.json'), 404],
   ['dots after a key', get('/CHK@x/../../package.json'), 400],
@@ -205,6 +211,16 @@ const RAW_REQUESTS: readonly (readonly [string, string, number])[] = [
   ['an address of 8 KiB', get(`/CHK@${'A'.repeat(8000)}`), 400],
   ['an address of 40 KiB', get(`/CHK@${'A'.repeat(40_000)}`), 431],
   ['an address of 2 MiB', get(`/CHK@${'A'.repeat(2 * MIB)}`), 431],
+  ['two Hosts', 'GET / HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n\r\n', 400],
+  ['a length and chunks', smuggled('Content-Length: 5\r\nTransfer-Encoding: chunked'), 400],
+  ['chunks and a length', smuggled('Transfer-Encoding: chunked\r\nContent-Length: 5'), 400],
+  ['two lengths', smuggled('Content-Length: 5\r\nContent-Length: 6'), 400],
+  ['a list of lengths', smuggled('Content-Length: 5, 5'), 400],
+  ['a length with a sign', smuggled('Content-Length: +5'), 400],
+  ['chunks that are not the last coding', smuggled('Transfer-Encoding: chunked, gzip'), 400],
+  ['a blank before the colon', smuggled('Content-Length : 5'), 400],
+  ['a header folded', smuggled('Content-Length: 5\r\n Transfer-Encoding: chunked'), 400],
+  ['a tunnel', 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n', 405],
   ['a word that is no HTTP', 'hello\r\n\r\n', 400],
   ['TLS', '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001', 400],
   ['a request line cut off', 'GET /', 400],
@@ -221,9 +237,42 @@ for (const [what, text, status] of RAW_REQUESTS) {
       assert.match(head, /content-security-policy: default-src 'none'/i)
     }
     assert.equal(node.calls.fetch.length, 0)
+    assert.equal(answer.match(/HTTP\/1\.1 /g)?.length, 1)
+    assert.equal(node.calls.insert.length, 0)
     assert.equal((await fetch(server.url)).status, 200)
   })
 }
+
+test('a body is asked for when it is read, not before the request is refused', async (t) => {
+  const { node, server } = await openGateway(t)
+  const ask = (host: string) => {
+    const head = `PUT /api/v1/insert HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\n`
+    const socket = dial(t, server.port)
+    socket.write(`${head}Expect: 100-continue\r\nConnection: close\r\n\r\n`)
+    return socket
+  }
+  const refused = (await readToEnd(ask('evil.example'))).split('\r\n')
+  assert.deepEqual(
+    refused.filter((line) => line.startsWith('HTTP/')),
+    ['HTTP/1.1 403 Forbidden'],
+  )
+  const taken = ask('localhost')
+  const [first] = (await once(taken, 'data')) as [Buffer]
+  assert.equal(first.toString(), 'HTTP/1.1 100 Continue\r\n\r\n')
+  taken.write('hello')
+  assert.match(await readToEnd(taken), /^HTTP\/1\.1 201 /)
+  assert.equal(node.calls.insert.length, 1)
+})
+
+test('a head that comes line by line is given up', async (t) => {
+  assert.equal(HEAD_TIMEOUT_MS, 10_000)
+  const { server } = await openGateway(t, { headTimeoutMs: 100 })
+  const socket = dial(t, server.port)
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n')
+  const drip = setInterval(() => socket.write('X: y\r\n'), 20)
+  t.after(() => clearInterval(drip))
+  assert.match(await readToEnd(socket), /^HTTP\/1\.1 408 /)
+})
 
 test('a port that is taken is named in one sentence', async (t) => {
   const { server, node } = await openGateway(t)

@@ -130,17 +130,19 @@ test('of 1,000 downloads at once as many are served as there are connections', a
     const nothing = { range: undefined, contentType: undefined, name: undefined }
     return Promise.resolve({ type: 'found', size: MIB, identity: 'x', stream, ...nothing })
   }
-  let closed = 0
+  let refused = 0
   const sockets: Socket[] = []
   while (sockets.length < 1000) {
     const socket = dial(t, server.port)
     socket.write(get(path))
-    socket.on('data', () => {}).on('close', () => closed++)
+    socket.once('data', (piece: Buffer) => {
+      refused += /^HTTP\/1\.1 503 [^]*\r\nRetry-After: 5\r\n/.test(piece.toString()) ? 1 : 0
+    })
     sockets.push(socket)
     // beyond what the system lets wait, a connection would be tried again a second later
     if (sockets.length % 250 === 0) await once(socket, 'connect')
   }
-  await until('what has no place is closed', () => closed === 1000 - 512)
+  await until('what has no place is told so', () => refused === 1000 - 512)
   await until('the others are served', () => live.open === 512)
   for (const socket of sockets) socket.destroy()
   await until('the streams have ended', () => live.open === 0)

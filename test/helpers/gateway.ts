@@ -6,16 +6,17 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 
+import type { GatewayOptions } from '../../src/gateway/server.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import type { Logger } from '../../src/runtime.ts'
 import { createFakeNode } from './fake-node.ts'
 
 /** A gateway before a node that has what it is given, and what it logs. */
-export async function openGateway(t: TestContext) {
+export async function openGateway(t: TestContext, options: Partial<GatewayOptions> = {}) {
   const node = createFakeNode()
   const lines: string[] = []
   const logger: Logger = { info: (line) => lines.push(line), warn: (line) => lines.push(line) }
-  const server = await startGateway({ node, logger, port: 0 })
+  const server = await startGateway({ node, logger, port: 0, ...options })
   t.after(() => server.close())
   return { node, server, lines }
 }
