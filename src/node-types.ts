@@ -119,7 +119,8 @@ export type InspectOutcome =
       readonly tree: { readonly level: number; readonly blocks: number } | undefined
       /** `urn:eris:…` of the bytes, where they have a tree for themselves. */
       readonly urn: string | undefined
-      readonly local: LocalShare
+      /** Undefined for folders: each of their files is somewhere. */
+      readonly local: LocalShare | undefined
     }
   | Extract<
       FetchOutcome,
@@ -128,7 +129,7 @@ export type InspectOutcome =
 
 /** How much of some content this node holds. */
 export interface LocalShare {
-  /** Blocks of its bytes that are here, among the `of` that were looked for. */
+  /** Blocks of its bytes that are here, among the `of` that were looked for; none where they came with the manifest. */
   readonly blocks: number
   readonly of: number
   /** `of` are some of the blocks only, evenly spread. */

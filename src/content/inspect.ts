@@ -76,9 +76,8 @@ async function describe(
 ): Promise<InspectOutcome> {
   if (found.type === 'folder') {
     const { size } = found
-    const local = { blocks: 0, of: 0, isSampled: false }
-    const nothing = { contentType: undefined, tree: undefined, urn: undefined }
-    return { type: 'found', kind: 'folder', size, name, ...nothing, local }
+    const nothing = { contentType: undefined, tree: undefined, urn: undefined, local: undefined }
+    return { type: 'found', kind: 'folder', size, name, ...nothing }
   }
   const { size, contentType, body } = found.file
   const tree = treeOf(found.file)

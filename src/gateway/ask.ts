@@ -43,6 +43,8 @@ export interface Ask {
   readonly edition?: Edition
   /** What the key names is wanted as JSON, not its bytes. */
   readonly isInfo: boolean
+  /** The same, if it is a file: JSON of a folder is its listing. */
+  readonly isInfoOfFile: boolean
   readonly fetchOptions: Pick<FetchOptions, 'timeoutMs' | 'isLocalOnly'> & {
     readonly signal: AbortSignal
   }
@@ -73,8 +75,7 @@ export function readAsk(
   const waitMs = timeoutMs(query, headers)
   const isJsonAlone = headers.accept?.trim() === 'application/json'
   const isTold = mayLearnLocality(headers)
-  // a page that asks for JSON means a file that is JSON
-  const isInfo = flag(query, 'info') || (isJsonAlone && isFileKey(uri) && isTold)
+  const isInfo = flag(query, 'info')
   const isLocalOnly = ONLY_IF_CACHED.test(headers['cache-control'] ?? '')
   if ((isInfo || isLocalOnly) && !isTold) {
     throw new ShoalError('E_ACCESS', 'What is on this node is told to programs and people only.')
@@ -94,6 +95,8 @@ export function readAsk(
     isDownload: flag(query, 'download'),
     isPinned: flag(query, 'pinned'),
     isInfo,
+    // a page that asks for JSON means a file that is JSON
+    isInfoOfFile: isJsonAlone && isTold && uri.path.at(-1) !== '',
     fetchOptions: {
       signal: hangUpSignal(response),
       isLocalOnly,

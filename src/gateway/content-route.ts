@@ -11,7 +11,7 @@ import type { Node } from '../node.ts'
 import type { Ask } from './ask.ts'
 import { CACHE_FIXED, readAsk } from './ask.ts'
 import { findEdition } from './editions.ts'
-import { sendInfo } from './info-route.ts'
+import { isInfoSent } from './info-route.ts'
 import { methodError } from './problem.ts'
 import { isKeyAttempt } from './safe/key-path.ts'
 import type { Sites } from './safe/sites.ts'
@@ -84,6 +84,5 @@ async function serveEdition(node: Node, ask: Ask, uri: ShoalUri & { type: 'usk' 
 }
 
 async function serve(node: Node, ask: Ask): Promise<void> {
-  if (ask.isInfo) await sendInfo(node, ask)
-  else await serveContent(node, ask)
+  if (!(await isInfoSent(node, ask))) await serveContent(node, ask)
 }

@@ -164,8 +164,8 @@ test('of content with many blocks only some are looked for, and it is said', asy
   const holder = await inspect(cluster, cluster.at(0), uri)
   assert.ok(holder.type === 'found', at)
   assert.deepEqual(holder.tree, { level: 1, blocks: 322 })
-  assert.equal(holder.local.of, 256)
-  assert.equal(holder.local.isSampled, true)
+  assert.equal(holder.local?.of, 256)
+  assert.equal(holder.local?.isSampled, true)
 })
 
 test('inspecting a folder names it with its slash or without, and a file in it by its path', async (t) => {

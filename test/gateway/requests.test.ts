@@ -241,6 +241,43 @@ for (const [type, status] of NOT_THERE) {
   })
 }
 
+test('JSON of any file is what is known of it, and of a folder its listing', async () => {
+  const { node, app } = gateway()
+  const site = { 'index.html': '<p>', 'data.json': '{"a":1}' }
+  const roots = [
+    node.addFolder(site, 'site'),
+    node.addEdition('page', site),
+    node.addFixed('tome', site),
+    node.addWord('thing', site),
+  ]
+  const files = [
+    node.add(BODY),
+    node.add(BODY, { bare: true }),
+    node.addEdition('letters', BODY),
+    node.addFixed('notes', BODY),
+    node.addWord('texts', BODY),
+    ...roots.map((root) => `${root}/data.json`),
+  ]
+  const ask = (path: string) =>
+    request(app).get(`/${path}`).set('Accept', 'application/json').redirects(0)
+  for (const uri of files) {
+    const info = (await ask(uri)).body as { kind: string; size: number; local: unknown }
+    assert.deepEqual([info.kind, info.size], ['file', uri.endsWith('.json') ? 7 : 500], uri)
+    assert.ok(info.local !== undefined, uri)
+  }
+  for (const uri of roots) {
+    const listing = (await ask(`${uri}/`)).body as { entries: { name: string }[] }
+    assert.deepEqual(
+      listing.entries.map(({ name }) => name),
+      ['index.html', 'data.json'],
+      uri,
+    )
+    assert.equal((await ask(uri)).status, 301, uri)
+    const info = (await ask(`${uri}/?info`)).body as Record<string, unknown>
+    assert.deepEqual([info['kind'], info['size'], 'local' in info], ['folder', 10, false], uri)
+  }
+})
+
 test('?info of a folder is about the folder, and of the newest edition about that', async () => {
   const { node, app } = gateway()
   const uri = node.addEdition('paper', { 'index.html': '<p>', 'a.txt': 'abc' }, 3)

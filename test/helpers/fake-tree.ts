@@ -129,20 +129,21 @@ export function outcomeOf(
 
 /** What a node tells of `path` in `tree`; `name`: that of the document. */
 export function inspectionOf(tree: FakeTree, path: Path, name: string | undefined): InspectOutcome {
+  const rest = { tree: undefined, urn: undefined }
   const local = { blocks: 0, of: 0, isSampled: false }
-  const rest = { tree: undefined, urn: undefined, local }
   const names = path.filter((segment) => segment !== '')
   const file = tree.type === 'file' ? tree.content : tree.files.get(names.join('/'))
   if (file !== undefined) {
     const { size, contentType } = file
-    return { type: 'found', kind: 'file', size, contentType, name: names.at(-1) ?? name, ...rest }
+    const called = names.at(-1) ?? name
+    return { type: 'found', kind: 'file', size, contentType, name: called, ...rest, local }
   }
   const files = tree.type === 'file' ? [] : [...tree.files]
   const below = files.filter(([at]) => `${at}/`.startsWith([...names, ''].join('/')))
   if (below.length === 0) return { type: 'no-such-path' }
   const size = below.reduce((sum, [, content]) => sum + content.size, 0)
-  const contentType = undefined
-  return { type: 'found', kind: 'folder', size, contentType, name: names.at(-1) ?? name, ...rest }
+  const nothing = { contentType: undefined, local: undefined }
+  return { type: 'found', kind: 'folder', size, name: names.at(-1) ?? name, ...nothing, ...rest }
 }
 
 /** What is directly below `prefix`, in order. */
