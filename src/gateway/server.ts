@@ -244,7 +244,7 @@ function answer(server: Server, serve: RequestListener, refusals: Refusals): voi
     continueWhenRead(request, response)
     take(request, response)
   })
-  server.on('connect', (request, socket) => {
+  server.on('connect', (request) => {
     refuse(request.socket, NO_PROXY)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {

@@ -40,7 +40,7 @@ function gateway() {
 
 /** Headers that must not differ between HEAD and GET. */
 function lasting(headers: Record<string, unknown>) {
-  const { date: _date, connection: _connection, 'keep-alive': _keep, ...rest } = headers
+  const { date: _date, ...rest } = headers
   return rest
 }
 

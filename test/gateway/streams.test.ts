@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +18,7 @@ import { createProblemHandler } from '../../src/gateway/problem.ts'
 import { Sites } from '../../src/gateway/safe/sites.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import type { Gateway } from '../../src/gateway/server.ts'
+import { SOURCE_STALL_MS, StallGuard } from '../../src/gateway/stall.ts'
 import { createNode } from '../../src/node.ts'
 import type { Node } from '../../src/node.ts'
 import { silentLogger } from '../../src/runtime.ts'
@@ -72,15 +74,87 @@ test('a slow reader is not a stream that stands still', async (t) => {
   await once(server, 'listening')
   t.after(() => server.close())
   const { port } = server.address() as AddressInfo
-  const socket = dial(t, port)
-  socket.write(get(`/${node.add(endless(64 * MIB))}`))
+  const piece = new Uint8Array(32_768)
+  let pulled = 0
+  // it never makes anybody wait, however slow the machine is
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        pulled += piece.length
+        if (pulled > 64 * MIB) controller.close()
+        else controller.enqueue(piece)
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  const nothing = { range: undefined, contentType: undefined, name: undefined }
+  node.nextFetch = { type: 'found', size: 64 * MIB, identity: 'x', stream, ...nothing }
+  const socket = dial(t, port, get(`/${node.add('x')}`))
   socket.pause()
-  await until('it has begun', () => node.live.pulledBytes > 0)
-  await new Promise((next) => setTimeout(next, 400))
+  await until('it has begun', () => pulled > 0)
+  await new Promise((next) => setTimeout(next, 300))
+  assert.ok(pulled < 32 * MIB)
   let received = 0
-  socket.on('data', (piece) => (received += piece.length)).resume()
+  socket.on('data', (bytes) => (received += bytes.length)).resume()
   await once(socket, 'end')
   assert.ok(received > 64 * MIB)
+})
+
+/** What a guard sees of a response. */
+function watched() {
+  const seen = { isBroken: false, readerMs: 0, onReaderStall: () => {} }
+  const response = {
+    socket: null,
+    hasHeader: () => true,
+    destroy: () => {
+      seen.isBroken = true
+    },
+    setTimeout: (ms: number, onReaderStall: () => void) => {
+      Object.assign(seen, { readerMs: ms, onReaderStall })
+    },
+  } as unknown as ServerResponse
+  return { seen, response }
+}
+
+test('a source has 30 seconds for its next byte, a reader ten minutes', async () => {
+  assert.equal(SOURCE_STALL_MS, 30_000)
+  const source = watched()
+  const guard = new StallGuard(source.response, 10)
+  await new Promise((next) => setTimeout(next, 50))
+  assert.equal(source.seen.isBroken, false, 'nobody waited for it')
+  guard.isWaiting = true
+  while (!source.seen.isBroken) await new Promise((next) => setTimeout(next, 5))
+  guard.end()
+  const reader = watched()
+  new StallGuard(reader.response, SOURCE_STALL_MS).end()
+  assert.equal(reader.seen.readerMs, 600_000)
+  reader.seen.onReaderStall()
+  assert.equal(reader.seen.isBroken, true)
+})
+
+test('a page of 100 MB of nested tags goes through in bounded memory', async (t) => {
+  const { node, server } = await openGateway(t)
+  const piece = Buffer.from('<div><b><i><p><span>'.repeat(1638).padEnd(32_768))
+  const size = 100_000_000
+  const page = { size, read: (_first: number, length: number) => piece.subarray(0, length) }
+  const path = `/${node.add(page, { name: 'a.html', contentType: 'text/html' })}`
+  const before = process.memoryUsage().rss
+  const socket = dial(t, server.port, get(path, 'Sec-Fetch-Mode: cors\r\nAccept: text/html\r\n'))
+  let received = 0
+  let most = 0
+  const [head] = (await once(socket, 'data')) as [Buffer]
+  assert.match(
+    head.toString(),
+    /^HTTP\/1\.1 200 [^]*\r\nTransfer-Encoding: chunked\r\n/,
+    'rewritten',
+  )
+  for await (const bytes of socket) {
+    received += (bytes as Buffer).length
+    most = Math.max(most, process.memoryUsage.rss())
+  }
+  assert.ok(received > 90_000_000, `${received}`)
+  assert.ok(most - before < 300 * MIB, `${most - before}`)
+  assert.equal((await fetch(server.url)).status, 200)
 })
 
 test('10,000 ranges cost no more than the whole', async (t) => {

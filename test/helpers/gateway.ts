@@ -21,11 +21,12 @@ export async function openGateway(t: TestContext, options: Partial<GatewayOption
   return { node, server, lines }
 }
 
-/** A connection on which a test writes what it likes. */
-export function dial(t: TestContext, port: number): Socket {
+/** A connection on which a test writes what it likes, `text` first. */
+export function dial(t: TestContext, port: number, text = ''): Socket {
   const socket = connect({ host: '127.0.0.1', port })
   socket.on('error', () => {})
   t.after(() => socket.destroy())
+  socket.write(text)
   return socket
 }
 
