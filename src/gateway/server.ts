@@ -244,8 +244,8 @@ function answer(server: Server, serve: RequestListener, refusals: Refusals): voi
     continueWhenRead(request, response)
     take(request, response)
   })
-  server.on('connect', (request) => {
-    refuse(request.socket, NO_PROXY)
+  server.on('connect', ({ socket }) => {
+    refuse(socket, NO_PROXY)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (refusals.has(socket)) return // more of the same request: Node 24 reports each piece

@@ -165,7 +165,7 @@ test('any ranges of any file are the slices of the whole, and HEAD says what GET
       assert.equal(said.status, answer.status)
       assert.deepEqual(lasting(said.headers), lasting(answer.headers))
       assert.equal(node.live.streams, 0)
-      assertSlices(answer as Answer, specs, Buffer.from(bytes))
+      assertSlices(answer, specs, Buffer.from(bytes))
       if (answer.status !== 206) return
       const type = answer.headers['content-type'] ?? ''
       const types = type.startsWith('multipart/')
@@ -370,7 +370,7 @@ test('a real node answers any ranges across its leaves with the slices of the wh
       const { 'server-timing': _timing, ...said } = lasting(answer.headers)
       const { 'server-timing': _other, ...saidByHead } = lasting(head.headers)
       assert.deepEqual(saidByHead, said)
-      assertSlices(answer as Answer, ranges, Buffer.from(bytes))
+      assertSlices(answer, ranges, Buffer.from(bytes))
     }),
     { seed, numRuns: 60 },
   )

@@ -1,101 +1,21 @@
 /** @module */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { Readable } from 'node:stream'
-import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { createApp } from '../../src/gateway/app.ts'
-import { Waits } from '../../src/gateway/wait/waits.ts'
 import type { WaitView } from '../../src/gateway/wait/wait-view.ts'
-import { silentLogger } from '../../src/runtime.ts'
-import { createSimulatedClock } from '../helpers/clock.ts'
-import { createSlowNode } from '../helpers/slow-node.ts'
-
-const HTML = 'text/html,application/xhtml+xml,*/*;q=0.8'
-/** What Chromium sends when an address is typed. */
-const NAVIGATION = {
-  Accept: HTML,
-  'Sec-Fetch-Mode': 'navigate',
-  'Sec-Fetch-Dest': 'document',
-  'Sec-Fetch-Site': 'none',
-}
-const NOT_FOUND = { type: 'not-found' } as const
-
-async function gateway(t: TestContext) {
-  const node = createSlowNode()
-  const clock = createSimulatedClock()
-  const waits = new Waits({ node, clock })
-  const server = createServer(createApp({ node, logger: silentLogger, waits }))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    waits.close()
-    server.close()
-    server.closeAllConnections()
-  })
-  const { port } = server.address() as AddressInfo
-  const url = `http://127.0.0.1:${port}/`
-  const get = (path: string, headers: Record<string, string> = NAVIGATION, method = 'GET') =>
-    ask(`${url}${path}`, { headers, method })
-  /** Opens a key as a browser does, and lets a second pass. */
-  const open = async (path: string, headers = NAVIGATION) => {
-    const asked = node.calls.fetch.length + node.waiting()
-    const answer = get(path, headers)
-    await until(() => node.calls.fetch.length + node.waiting() > asked)
-    await clock.runFor(1000)
-    return await answer
-  }
-  node.hold()
-  return { node, clock, waits, server, url, get, open }
-}
-
-/** As `fetch`, which says of itself that it is no navigation; goes on to the origin of a site. */
-async function ask(
-  url: string,
-  options: { headers: Record<string, string>; method?: string; signal?: AbortSignal },
-): Promise<Response> {
-  const sent = request(url, options)
-  sent.end()
-  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
-  const { statusCode: status = 0, headers } = answer
-  const site = /^http:\/\/([^/]+\.localhost:\d+)\//.exec(headers.location ?? '')?.[1]
-  if (site !== undefined) {
-    answer.resume()
-    return await ask(url, { ...options, headers: { ...options.headers, Host: site } })
-  }
-  const body = status === 204 ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>)
-  return new Response(body, { status, headers: headers as Record<string, string> })
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await sleep(1)
-}
-
-function idIn(page: string): string {
-  return /data-wait="([\w-]{22})"/.exec(page)?.[1] ?? ''
-}
-
-/** The views that a stream of events carries, one after the other. */
-async function* viewsOf(response: Response): AsyncGenerator<WaitView> {
-  let text = ''
-  for await (const piece of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-    text += piece
-    const lines = text.split('\n\n')
-    text = lines.pop() ?? ''
-    for (const line of lines) {
-      const data = /^event: wait\ndata: (.*)$/.exec(line)?.[1]
-      if (data !== undefined) yield JSON.parse(data) as WaitView
-    }
-  }
-}
+import {
+  HTML,
+  idIn,
+  NAVIGATION,
+  NOT_FOUND,
+  until,
+  viewsOf,
+  waitingGateway,
+} from '../helpers/waiting-gateway.ts'
 
 test('a person who waits for a second gets a page on the same address', async (t) => {
-  const { node, open } = await gateway(t)
+  const { node, open } = await waitingGateway(t)
   const uri = node.add('the text', { name: '<b>.txt', contentType: 'text/plain' })
   const response = await open(encodeURI(uri))
   assert.equal(response.status, 202)
@@ -113,7 +33,7 @@ test('a person who waits for a second gets a page on the same address', async (t
 })
 
 test('the next load is the content, and nothing is asked for twice', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
+  const { node, clock, get, open } = await waitingGateway(t)
   const uri = node.add('the text', { name: 'a.txt', contentType: 'text/plain' })
   const page = await (await open(uri)).text()
   assert.equal(idIn(await (await get(uri)).text()), idIn(page))
@@ -126,7 +46,7 @@ test('the next load is the content, and nothing is asked for twice', async (t) =
 })
 
 test('other windows still hear that it was found, for half a minute', async (t) => {
-  const { node, clock, waits, get, open } = await gateway(t)
+  const { node, clock, waits, get, open } = await waitingGateway(t)
   const uri = node.add('the text', { contentType: 'text/plain' })
   const wait = `api/v1/waits/${idIn(await (await open(uri)).text())}`
   const stateOf = async () => ((await (await get(wait)).json()) as WaitView).state
@@ -143,7 +63,7 @@ test('other windows still hear that it was found, for half a minute', async (t) 
 })
 
 test('two windows whose key fails within the second both get its status, from one try', async (t) => {
-  const { node, clock, get } = await gateway(t)
+  const { node, clock, get } = await waitingGateway(t)
   const uri = node.add('x')
   const answers = [get(uri), get(uri)]
   await until(() => node.waiting() === 1)
@@ -158,7 +78,7 @@ test('two windows whose key fails within the second both get its status, from on
 })
 
 test('what is there within a second comes as ever, and no job is left', async (t) => {
-  const { node, waits, get } = await gateway(t)
+  const { node, waits, get } = await waitingGateway(t)
   node.release()
   const uri = node.add('the text', { contentType: 'text/plain' })
   const response = await get(uri)
@@ -196,7 +116,7 @@ const WITHOUT_PAGE: readonly (readonly [who: string, headers: Record<string, str
 ]
 
 test('programs, pictures, films, frames and parts never see the page', async (t) => {
-  const { node, clock, waits, get } = await gateway(t)
+  const { node, clock, waits, get } = await waitingGateway(t)
   const uri = node.add('the text', { contentType: 'text/plain' })
   for (const [who, headers] of WITHOUT_PAGE) {
     node.hold()
@@ -218,7 +138,7 @@ test('programs, pictures, films, frames and parts never see the page', async (t)
 })
 
 test('pages of every site mode are waited for, whoever leads there', async (t) => {
-  const { node, open } = await gateway(t)
+  const { node, open } = await waitingGateway(t)
   for (const site of ['none', 'same-origin', 'same-site', 'cross-site']) {
     node.hold()
     const response = await open(node.add('x'), { ...NAVIGATION, 'Sec-Fetch-Site': site })
@@ -228,7 +148,7 @@ test('pages of every site mode are waited for, whoever leads there', async (t) =
 })
 
 test('what failed is told once with its status, and the next load tries anew', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
+  const { node, clock, get, open } = await waitingGateway(t)
   const uri = node.add('the text', { contentType: 'text/plain' })
   await open(uri)
   node.release(NOT_FOUND)
@@ -241,13 +161,13 @@ test('what failed is told once with its status, and the next load tries anew', a
 })
 
 test('what fails within the second is the answer itself', async (t) => {
-  const { node, get } = await gateway(t)
+  const { node, get } = await waitingGateway(t)
   node.release(NOT_FOUND)
   assert.equal((await get(node.add('x'))).status, 404)
 })
 
 test('a deadline in the address is kept', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
+  const { node, clock, get, open } = await waitingGateway(t)
   const uri = node.add('x')
   const page = await (await open(`${uri}?timeout=5`)).text()
   assert.match(page, /<dt>Time left<\/dt><dd>4 s<\/dd>/)
@@ -257,93 +177,8 @@ test('a deadline in the address is kept', async (t) => {
   assert.deepEqual([response.status, response.headers.get('retry-after')], [504, '5'])
 })
 
-test('a deadline below a second holds for the window that has it, not for the others', async (t) => {
-  const { node, clock, get } = await gateway(t)
-  const uri = node.add('the text', { contentType: 'text/plain' })
-  const patient = get(uri)
-  await until(() => node.waiting() === 1)
-  const hasty = get(`${uri}?timeout=0.5`)
-  await sleep(20)
-  await clock.runFor(500)
-  assert.equal((await hasty).status, 504)
-  await clock.runFor(100)
-  node.release()
-  assert.equal(await (await patient).text(), 'the text')
-})
-
-test('a longer deadline makes the wait of others longer, and asking again does not', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
-  const uri = node.add('x')
-  const wait = `api/v1/waits/${idIn(await (await open(`${uri}?timeout=5`)).text())}`
-  const leftMs = async () => ((await (await get(wait)).json()) as WaitView).leftMs
-  assert.equal(await leftMs(), 4000)
-  assert.equal((await get(`${uri}?timeout=100`)).status, 202)
-  assert.equal(await leftMs(), 99_000)
-  await clock.runFor(1000)
-  for (const timeout of ['100', '2']) await get(`${uri}?timeout=${timeout}`)
-  assert.equal(await leftMs(), 98_000)
-  node.release({ type: 'timed-out' })
-  await clock.runFor(10_000)
-  assert.equal(((await (await get(wait)).json()) as WaitView).state, 'pausing')
-})
-
-test('how a wait ended is told for 30 seconds to the next load, and for 10 minutes to its page', async (t) => {
-  const { node, clock, waits, get, open } = await gateway(t)
-  const text = { contentType: 'text/plain' }
-  const [early, late] = [node.add('early', text), node.add('late', text)]
-  for (const uri of [early, late, node.add('never')]) {
-    node.hold()
-    await open(uri)
-    node.release(NOT_FOUND)
-    await clock.runFor(0)
-  }
-  node.release()
-  await clock.runFor(28_500)
-  assert.equal(await (await get(early)).text(), 'early', 'it was over for 30.5 s')
-  assert.equal((await get(late)).status, 404, 'it was over for 29.5 s')
-  assert.equal(waits.size, 1)
-  await clock.runFor(571_000)
-  assert.equal(waits.size, 1)
-  await clock.runFor(1000)
-  assert.equal(waits.size, 0)
-})
-
-test('a wait in the background ends after a day', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
-  const wait = `api/v1/waits/${idIn(await (await open(node.add('x'))).text())}`
-  node.release(NOT_FOUND)
-  await clock.runFor(0)
-  await get(`${wait}/keep`, {}, 'POST')
-  const stateOf = async () => ((await (await get(wait)).json()) as WaitView).state
-  await clock.runFor(23.5 * 3600_000)
-  assert.equal(await stateOf(), 'pausing')
-  await clock.runFor(0.5 * 3600_000)
-  assert.equal(await stateOf(), 'failed')
-})
-
-test('beyond 64 waits browsers wait as programs do, and what is over makes room', async (t) => {
-  const { node, clock, waits, open, get } = await gateway(t)
-  const opened = Array.from({ length: 64 }, (_, i) => get(node.add(`${i}`)))
-  await until(() => node.waiting() === 64)
-  await clock.runFor(1000)
-  const pages = await Promise.all(opened.map(async (answer) => (await answer).text()))
-  const uri = node.add('the text', { contentType: 'text/plain' })
-  const plain = get(uri)
-  await until(() => node.waiting() === 65)
-  await clock.runFor(2000)
-  assert.equal(waits.size, 64)
-  node.release()
-  assert.equal(await (await plain).text(), 'the text')
-  await clock.runFor(0)
-  node.hold()
-  assert.equal((await open(node.add('y'))).status, 202)
-  assert.equal(waits.size, 64)
-  const known = await Promise.all(pages.map((page) => get(`api/v1/waits/${idIn(page)}`)))
-  assert.equal(known.filter(({ status }) => status === 404).length, 1)
-})
-
 test('the newest edition is looked up once, and the wait leads on to it', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
+  const { node, clock, get, open } = await waitingGateway(t)
   const uri = node.addEdition('blog', { 'index.html': '<h1>blog' })
   const lookUp = node.lookUp.bind(node)
   const asked: (() => void)[] = []
@@ -371,7 +206,7 @@ test('the newest edition is looked up once, and the wait leads on to it', async 
 })
 
 test('its events tell of each change, and end with the end', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
+  const { node, clock, get, open } = await waitingGateway(t)
   const page = await (await open(node.add('x'))).text()
   const events = await get(`api/v1/waits/${idIn(page)}/events`, { Accept: 'text/event-stream' })
   assert.match(events.headers.get('content-type') ?? '', /^text\/event-stream/)
@@ -389,7 +224,7 @@ test('its events tell of each change, and end with the end', async (t) => {
 })
 
 test('a wait that is cancelled ends its fetch, and the page hears of it', async (t) => {
-  const { node, get, open } = await gateway(t)
+  const { node, get, open } = await waitingGateway(t)
   const page = await (await open(node.add('x'))).text()
   const path = `api/v1/waits/${idIn(page)}`
   const views = viewsOf(await get(`${path}/events`))
@@ -402,70 +237,8 @@ test('a wait that is cancelled ends its fetch, and the page hears of it', async 
   assert.equal((await get(path, {}, 'DELETE')).status, 404)
 })
 
-test('a window that is closed ends its wait within half a minute', async (t) => {
-  const { clock, node, url, open } = await gateway(t)
-  const page = await (await open(`${node.add('x')}?timeout=600`)).text()
-  const stop = new AbortController()
-  const { signal } = stop
-  const events = await ask(`${url}api/v1/waits/${idIn(page)}/events`, { headers: {}, signal })
-  const views = viewsOf(events)
-  await views.next()
-  await clock.runFor(100_000)
-  assert.equal(node.waiting(), 1)
-  stop.abort()
-  await assert.rejects(async () => {
-    for await (const _ of views);
-  })
-  await sleep(20)
-  await clock.runFor(31_000)
-  assert.equal(node.waiting(), 0)
-})
-
-test('a reader of events who takes none is told of the end alone, and costs no memory', async (t) => {
-  const { clock, node, server, url, open } = await gateway(t)
-  const page = await (await open(node.add('x'))).text()
-  const began = once(server, 'request')
-  const events = await ask(`${url}api/v1/waits/${idIn(page)}/events`, { headers: {} })
-  const [, answer] = (await began) as [IncomingMessage, ServerResponse]
-  for (let tries = 0; tries < 20_000; tries++) {
-    node.report({ stage: 'content', foundBlocks: 1, tries, waitingBlocks: 1 })
-  }
-  assert.ok(answer.writableLength < 256 * 1024, `${answer.writableLength} bytes are held`)
-  node.release()
-  await clock.runFor(0)
-  let last: WaitView | undefined
-  for await (const view of viewsOf(events)) last = view
-  assert.equal(last?.state, 'found')
-})
-
-test('a page that asks now and then keeps its wait alive', async (t) => {
-  const { clock, node, get, open } = await gateway(t)
-  const page = await (await open(`${node.add('x')}?timeout=600`)).text()
-  await get(`api/v1/waits/${idIn(page)}`)
-  for (let i = 0; i < 5; i++) {
-    await clock.runFor(60_000) // as often as browsers let a page ask that nobody sees
-    const view = (await (await get(`api/v1/waits/${idIn(page)}`)).json()) as WaitView
-    assert.equal(view.state, 'trying')
-  }
-  await clock.runFor(91_000)
-  assert.equal((await get(`api/v1/waits/${idIn(page)}`)).status, 404)
-  assert.equal(node.waiting(), 0)
-})
-
-test('one who hangs up before the page comes is not waited for', async (t) => {
-  const { node, clock, waits, url } = await gateway(t)
-  const stop = new AbortController()
-  const answer = ask(`${url}${node.add('x')}`, { headers: NAVIGATION, signal: stop.signal })
-  await until(() => node.waiting() === 1)
-  stop.abort()
-  await assert.rejects(answer)
-  await sleep(20)
-  await clock.runFor(31_000)
-  assert.deepEqual([node.waiting(), waits.size], [0, 0])
-})
-
 test('what is tried in the background is listed, with its key, until it is opened', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
+  const { node, clock, get, open } = await waitingGateway(t)
   const uri = node.add('the text', { name: 'a text.txt', contentType: 'text/plain' })
   const page = await (await open(uri)).text()
   const none = (await (await get('api/v1/waits')).json()) as { waits: unknown[] }
@@ -488,33 +261,8 @@ test('what is tried in the background is listed, with its key, until it is opene
   assert.deepEqual(after.waits, [])
 })
 
-test('a seventeenth key in the background is refused in words', async (t) => {
-  const { node, get, open } = await gateway(t)
-  const statuses: number[] = []
-  for (let i = 0; i < 17; i++) {
-    const page = await (await open(node.add('x'))).text()
-    statuses.push((await get(`api/v1/waits/${idIn(page)}/keep`, {}, 'POST')).status)
-  }
-  assert.deepEqual(statuses, [...Array.from({ length: 16 }, () => 200), 429])
-})
-
-test('what was found in the background takes no place from what is sought', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
-  const keep = async () => {
-    const page = await (await open(node.add('x'))).text()
-    return (await get(`api/v1/waits/${idIn(page)}/keep`, {}, 'POST')).status
-  }
-  for (let i = 0; i < 16; i++) assert.equal(await keep(), 200)
-  node.release()
-  await clock.runFor(0)
-  node.hold()
-  assert.equal(await keep(), 200)
-  const list = (await (await get('api/v1/waits')).json()) as { waits: unknown[] }
-  assert.equal(list.waits.length, 17)
-})
-
 test('waits are told to no page of another origin, and their list to no site', async (t) => {
-  const { node, url, open, get } = await gateway(t)
+  const { node, url, open, get } = await waitingGateway(t)
   const page = await (await open(node.add('x'))).text()
   const path = `api/v1/waits/${idIn(page)}`
   const foreign = [
@@ -545,7 +293,7 @@ test('waits are told to no page of another origin, and their list to no site', a
 })
 
 test('a node that closes says so on the page', async (t) => {
-  const { node, clock, get, open } = await gateway(t)
+  const { node, clock, get, open } = await waitingGateway(t)
   const uri = node.add('x')
   const page = await (await open(uri)).text()
   const views = viewsOf(await get(`api/v1/waits/${idIn(page)}/events`))
