@@ -71,3 +71,18 @@ test('a last part that finds the upload ended by the one before it has its resul
   await clock.runFor(1000)
   assert.equal((await again).result?.size, bytes.length)
 })
+
+test('a last part with more than the upload had when it ended is refused', async () => {
+  const bench = fullBench(25)
+  const { uploads, clock } = bench
+  const bytes = bytesOf(810_000)
+  const { id } = await uploads.create({})
+  await broken(uploads, id, 0, bytes)
+  const more = rest(uploads, id, bytesOf(820_000))
+  const outcome = assert.rejects(more, { code: 'E_REQUEST' })
+  await settled()
+  bench.empty()
+  await clock.runFor(1000)
+  await outcome
+  assert.equal(uploads.status(id)?.result?.size, bytes.length)
+})

@@ -153,6 +153,21 @@ test('a whole upload takes no place of those under way, and tells its spread unt
   assert.deepEqual(await journal.names(), [])
 })
 
+test('an upload that has spread when it ends is not forgotten before its sender knows', async () => {
+  const bench = createUploadBench()
+  for (let i = 0; i < MAX_UPLOADS; i++) await whole(bench.uploads)
+  const { outbox } = bench.store
+  const last = await outbox.begin()
+  const commit = outbox.commit.bind(outbox)
+  outbox.commit = async (insertId) => {
+    await commit(insertId)
+    await spreadBlocks(bench, last)
+  }
+  const { id } = await bench.uploads.create({})
+  const { result } = await rest(bench.uploads, id, bytesOf(250_000))
+  assert.deepEqual(bench.uploads.status(id)?.result, result)
+})
+
 test('of too many whole uploads one that has spread is forgotten first, then the oldest; and it is not taken for its last part', async () => {
   const bench = createUploadBench()
   const { outbox } = bench.store
