@@ -27,6 +27,13 @@ function dial(t: TestContext, port: number, text: string): Socket {
   return socket
 }
 
+/** A reset is an end too. */
+function closing(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve())
+  })
+}
+
 async function readToEnd(socket: Socket): Promise<Buffer> {
   const pieces: Buffer[] = []
   for await (const piece of socket) pieces.push(piece as Buffer)
@@ -116,7 +123,7 @@ test('a connection on which more than 64 requests wait is closed', async (t) => 
   await new Promise((next) => setTimeout(next, 20))
   assert.ok(!patient.closed)
   patient.write(get(key))
-  await once(patient.resume(), 'close')
+  await closing(patient.resume())
   await until('its fetch is aborted', () => node.live.fetches === 0)
   assert.equal(node.calls.fetch.length, 1)
 })
@@ -168,7 +175,7 @@ test('the body of a request that has been answered holds its connection for two 
     t.after(() => clearInterval(drip))
     const pieces: Buffer[] = []
     socket.on('data', (piece: Buffer) => pieces.push(piece))
-    await once(socket, 'close')
+    await closing(socket)
     return Buffer.concat(pieces).toString()
   })
   const [found = '', missing = ''] = await Promise.all(answers)
