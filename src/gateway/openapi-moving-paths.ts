@@ -115,7 +115,7 @@ export const MOVING_PATHS: Readonly<Record<string, PathSketch>> = {
   '/api/v1/transfers/events': {
     get: {
       operationId: 'followTransfers',
-      summary: 'All downloads now, and each that changes.',
+      summary: 'All downloads now, and each that changes or is removed.',
       status: 200,
       answers: [],
       events: { transfer: 'Transfer' },

@@ -115,7 +115,8 @@ export const SCHEMAS = {
       path: { type: 'string', description: 'Absolute; the file is there when it is whole.' },
       phase: {
         type: 'string',
-        enum: ['queued', 'running', 'waiting', 'paused', 'done', 'failed'],
+        enum: ['queued', 'running', 'waiting', 'paused', 'done', 'failed', 'removed'],
+        description: 'removed: in events only.',
       },
       priority: { type: 'integer', minimum: 0, maximum: 9 },
       doneBytes: COUNT,
@@ -123,6 +124,8 @@ export const SCHEMAS = {
     {
       sizeBytes: { ...COUNT, description: 'Absent while it is not known.' },
       fault: { type: 'string', description: 'Why it waits or failed: a code.' },
+      bytesPerSecond: { ...COUNT, description: 'Of the present try; absent while not known.' },
+      nextTryMs: { ...COUNT, description: 'Until the next try of one that waits.' },
     },
   ),
   Transfers: object({
