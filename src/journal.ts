@@ -13,7 +13,7 @@ import type { KeyringSeal } from './keyring/keyring-seal.ts'
 import { createMemoryFiles, openDiskFiles } from './keyring/small-files.ts'
 import type { SmallFiles } from './keyring/small-files.ts'
 
-/** Largest record, bytes: 1,000 downloads with long paths. */
+/** Largest record, bytes: an upload of 1 TiB. */
 const MAX_RECORD_BYTES = 4 * 1024 * 1024
 
 /** Records by name. All methods throw ShoalError E_STORE_IO, E_STORE_FULL. */

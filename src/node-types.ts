@@ -216,9 +216,10 @@ export interface NodeUploads {
 
 /**
  * `waiting`: for peers, or for somebody who holds it; it tries again by itself. `failed`: it can be
- * resumed when what was wrong is no more.
+ * resumed when what was wrong is no more. `removed`: listeners are told so once, it is on no list.
  */
-export type TransferPhase = 'queued' | 'running' | 'waiting' | 'paused' | 'done' | 'failed'
+export type TransferPhase =
+  'queued' | 'running' | 'waiting' | 'paused' | 'done' | 'failed' | 'removed'
 
 /** A download to a file of this machine, or, where the key ends with a slash, of a folder to one. */
 export interface Transfer {
@@ -234,6 +235,10 @@ export interface Transfer {
   readonly sizeBytes: number | undefined
   /** Why it waits or failed: a code of spec §10. */
   readonly fault: string | undefined
+  /** Of the present try; undefined: not known yet, or not running. */
+  readonly bytesPerSecond: number | undefined
+  /** Until the next try of one that waits. */
+  readonly nextTryMs: number | undefined
 }
 
 export interface TransferRequest {
@@ -256,7 +261,7 @@ export interface NodeTransfers {
   get(id: number): Transfer | undefined
   /** Throws E_URI, E_PATH, E_EXISTS, E_BUSY, E_DENIED, E_STORE_IO, E_STORE_FULL. */
   add(request: TransferRequest): Promise<Transfer>
-  /** undefined: there is none. `paused: false` begins a failed one again. */
+  /** undefined: there is none. `paused: false` begins one that failed or waits again, at once. */
   change(id: number, change: TransferChange): Promise<Transfer | undefined>
   /** Forgets it; what is not whole is removed. False: there is none. */
   remove(id: number): Promise<boolean>

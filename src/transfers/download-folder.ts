@@ -44,25 +44,44 @@ export async function downloadFolder(
   request: DownloadRequest,
   fetch: Node['fetch'],
 ): Promise<Missing | undefined> {
+  const { path, kept } = request
+  if (kept.isWhole === true && (await PartFolder.isInPlace(path))) {
+    await removePart(request, true)
+    return undefined
+  }
   const root = await listingOf(request, [], fetch)
   if (typeof root === 'string') return root
   const { identity } = root
-  const { path, part, kept } = request
   if (kept.identity !== undefined && kept.identity !== identity) {
     await root.entries[Symbol.asyncIterator]().return?.()
-    await removePart(part, { isFolder: true })
+    await removePart(request, true)
     await request.onkept(NOTHING_KEPT)
     return downloadFolder({ ...request, kept: NOTHING_KEPT }, fetch)
   }
   const sizeBytes = await sizeOf(root)
-  const folder = await PartFolder.open(path, kept.identity !== undefined)
-  // what is not kept yet has to be removable, and told from the part of somebody else
-  if (kept.identity === undefined) await request.onkept({ ...NOTHING_KEPT, identity })
+  const folder =
+    kept.identity === undefined ? await create(request, identity) : await PartFolder.open(path)
   request.onsize(sizeBytes)
   await checkRoom(path, sizeBytes - kept.bytes)
   const missing = await new FolderDownload({ ...request, identity }, folder, fetch).run()
-  if (missing === undefined) await folder.finish()
-  return missing
+  if (missing !== undefined) return missing
+  request.signal.throwIfAborted()
+  await request.onkept({ bytes: sizeBytes, digest: '', identity, isWhole: true })
+  await folder.finish()
+  return undefined
+}
+
+/** It is recorded before it is there, so that after a crash it can be told from the part of somebody else. */
+async function create({ path, onkept }: DownloadRequest, identity: string): Promise<PartFolder> {
+  await PartFolder.checkNone(path)
+  await onkept({ ...NOTHING_KEPT, identity })
+  try {
+    await PartFolder.make(path)
+  } catch (error) {
+    await onkept(NOTHING_KEPT) // what is there is not ours
+    throw error
+  }
+  return PartFolder.open(path)
 }
 
 async function sizeOf({ entries }: Listing): Promise<number> {
@@ -162,12 +181,11 @@ class FolderDownload {
     const before = this.#bytes
     const name = names.join('/')
     const kept = this.#file?.name === name ? this.#file.kept : NOTHING_KEPT
-    const { part } = this.#folder
-    if (kept === NOTHING_KEPT) await removePart(part) // of a file before it
+    const place = { path: this.#folder.placeOf(names), part: this.#folder.part }
+    if (kept === NOTHING_KEPT) await removePart(place) // of a file before it
     const request: DownloadRequest = {
+      ...place,
       uri: below(uri, names),
-      path: this.#folder.placeOf(names),
-      part,
       overwrite: false,
       kept,
       pieceBytes,
@@ -176,17 +194,19 @@ class FolderDownload {
       onbytes: (bytes) => {
         onbytes(before + bytes)
       },
-      onkept: (now) => this.#keep(now.bytes === 0 ? undefined : { name, kept: now }),
+      onkept: (now) => this.#keep(name, now),
     }
     return download(request, this.#fetch)
   }
 
-  /** Files that are whole need no record: they are there. */
-  async #keep(file: Kept['file']): Promise<void> {
+  /** A file that is whole needs no record: it is there, or what was kept before still counts. */
+  async #keep(name: string, kept: Kept): Promise<void> {
+    if (kept.isWhole === true) return
+    const file = kept.bytes === 0 ? undefined : { name, kept }
     if (file === undefined && this.#file === undefined) return
     this.#file = file
     const { identity, onkept } = this.#request
-    await onkept({ bytes: this.#bytes + (file?.kept.bytes ?? 0), digest: '', identity, file })
+    await onkept({ bytes: this.#bytes + kept.bytes, digest: '', identity, file })
   }
 }
 

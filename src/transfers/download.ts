@@ -6,7 +6,15 @@
 import { ShoalError } from '../errors.ts'
 import { parseUri } from '../keys/uri.ts'
 import type { FetchOutcome, Node } from '../node-types.ts'
-import { Chain, checkRoom, PartFile, removePart } from './target-file.ts'
+import {
+  Chain,
+  checkRoom,
+  hasPart,
+  isInPlace,
+  otherPart,
+  PartFile,
+  removePart,
+} from './target-file.ts'
 import type { Place } from './target-file.ts'
 
 /** What of a download is on the disk for good. */
@@ -15,8 +23,10 @@ export interface Kept {
   readonly bytes: number
   /** `Chain` over them. */
   readonly digest: string
-  /** Of the content: under a name there may be another one by now. */
+  /** Of the content: under a name there may be another one by now. undefined: a .part would be of somebody else. */
   readonly identity: string | undefined
+  /** All of it: what is left is to put it in its place, or, after a crash, to find it there. */
+  readonly isWhole?: true
   /** Of a folder, whose whole files are there by name: the one that came in, by its names joined with `/`. */
   readonly file?: { readonly name: string; readonly kept: Kept } | undefined
 }
@@ -50,6 +60,22 @@ export async function download(
   fetch: Node['fetch'],
 ): Promise<Missing | undefined> {
   const { kept } = request
+  if (kept.isWhole === true && (await isInPlace(request, counted(request)))) {
+    await removePart(request)
+    return undefined
+  }
+  if (kept.isWhole !== true && kept.bytes === 0) return fetchRest(request, fetch)
+  if (!(await hasPart(request))) return downloadAnew(request, fetch)
+  if (kept.isWhole !== true) return fetchRest(request, fetch)
+  await using(await PartFile.reopen(request, kept.bytes), (file) => place(file, request))
+  return undefined
+}
+
+async function fetchRest(
+  request: DownloadRequest,
+  fetch: Node['fetch'],
+): Promise<Missing | undefined> {
+  const { kept } = request
   const outcome = await ask(request, kept.bytes, fetch)
   if (outcome.type === 'not-found' || outcome.type === 'no-peers' || outcome.type === 'timed-out') {
     return outcome.type
@@ -58,14 +84,25 @@ export async function download(
     outcome.type !== 'found' || outcome.identity !== (kept.identity ?? outcome.identity)
   if (kept.bytes > 0 && isOther) {
     if (outcome.type === 'found') await outcome.stream.cancel()
-    await startAnew(request)
-    return download({ ...request, kept: NOTHING_KEPT }, fetch)
+    return downloadAnew(request, fetch)
   }
   if (outcome.type !== 'found') throw noFile(outcome.type)
   const file = await openPart(outcome, request).catch((error: unknown) => letGo(outcome, error))
+  await using(file, () => complete(file, outcome, request))
+  return undefined
+}
+
+async function downloadAnew(
+  request: DownloadRequest,
+  fetch: Node['fetch'],
+): Promise<Missing | undefined> {
+  await startAnew(request)
+  return fetchRest({ ...request, kept: NOTHING_KEPT }, fetch)
+}
+
+async function using(file: PartFile, use: (file: PartFile) => Promise<void>): Promise<void> {
   try {
-    await complete(file, outcome, request)
-    return undefined
+    await use(file)
   } finally {
     await file.close()
   }
@@ -73,22 +110,47 @@ export async function download(
 
 async function openPart(found: Found, request: DownloadRequest): Promise<PartFile> {
   const { part, kept, onsize } = request
-  // begun before, and nothing of it kept
-  if (kept.bytes === 0 && kept.identity !== undefined) await removePart(part)
   onsize(found.size)
   await checkRoom(part, found.size - kept.bytes)
-  return PartFile.open(request, kept.bytes)
+  return kept.bytes > 0 ? PartFile.reopen(request, kept.bytes) : createPart(found, request)
+}
+
+/** It is recorded before it is there, so that after a crash it can be told from the part of somebody else. */
+async function createPart({ identity }: Found, request: DownloadRequest): Promise<PartFile> {
+  const { kept, onkept } = request
+  if (kept.identity !== undefined)
+    await removePart(request) // begun before, and nothing of it kept
+  else if (await hasPart(request)) throw otherPart()
+  await onkept({ ...NOTHING_KEPT, identity })
+  try {
+    return await PartFile.create(request)
+  } catch (error) {
+    await onkept(NOTHING_KEPT) // what is there is not ours
+    throw error
+  }
 }
 
 async function complete(file: PartFile, found: Found, request: DownloadRequest): Promise<void> {
   const digest = await fill(file, found, request)
   request.signal.throwIfAborted()
   await file.sync()
-  if ((await file.chain(found.size, request.pieceBytes)) !== digest) {
+  const kept: Kept = { bytes: found.size, digest, identity: found.identity, isWhole: true }
+  await request.onkept(kept)
+  await place(file, { ...request, kept })
+}
+
+/** Reads the whole back, and puts it where it belongs. */
+async function place(file: PartFile, request: DownloadRequest): Promise<void> {
+  if (!(await file.holds(counted(request)))) {
     await startAnew(request)
     throw new ShoalError('E_STORE_IO', 'The file on the disk is not what was written to it.')
   }
+  request.signal.throwIfAborted()
   await file.finish(request.overwrite)
+}
+
+function counted({ kept, pieceBytes, signal }: DownloadRequest) {
+  return { bytes: kept.bytes, digest: kept.digest, pieceBytes, signal }
 }
 
 function ask({ uri, signal }: DownloadRequest, from: number, fetch: Node['fetch']) {
@@ -102,8 +164,6 @@ async function fill(file: PartFile, found: Found, request: DownloadRequest): Pro
   const { identity } = found
   const chain = new Chain(kept.digest, pieceBytes)
   let at = kept.bytes
-  // what is not kept yet has to be removable, and told from the part of somebody else
-  if (at === 0) await onkept({ bytes: 0, digest: '', identity })
   let keptBytes = at
   for await (const bytes of found.stream as unknown as AsyncIterable<Uint8Array>) {
     request.signal.throwIfAborted()
@@ -125,9 +185,9 @@ async function fill(file: PartFile, found: Found, request: DownloadRequest): Pro
   return chain.end()
 }
 
-async function startAnew({ part, onkept }: DownloadRequest): Promise<void> {
-  await removePart(part)
-  await onkept(NOTHING_KEPT)
+async function startAnew(request: DownloadRequest): Promise<void> {
+  await removePart(request)
+  await request.onkept(NOTHING_KEPT)
 }
 
 async function letGo(found: Found, error: unknown): Promise<never> {

@@ -51,14 +51,15 @@ export async function checkedPath(
 export async function checkFree(path: string, overwrite: boolean): Promise<void> {
   const found = await lstat(path).catch(absent)
   if (found === undefined) return
-  if (!overwrite) throw new ShoalError('E_EXISTS', 'There is a file at that path already.')
+  const what = found.isDirectory() ? 'folder' : 'file'
+  if (!overwrite) throw new ShoalError('E_EXISTS', `There is a ${what} at that path already.`)
   if (!found.isFile()) throw new ShoalError('E_PATH', 'What is at that path is no plain file.')
 }
 
 async function folderOf(path: string): Promise<string> {
   const folder = await realpath(dirname(path)).catch(() => undefined)
   const isFolder = folder !== undefined && (await lstat(folder)).isDirectory()
-  if (!isFolder) throw new ShoalError('E_PATH', 'The folder of that path is not there.')
+  if (!isFolder) throw new ShoalError('E_PATH', `The folder ${dirname(path)} is not there.`)
   return folder
 }
 
@@ -83,24 +84,26 @@ export class PartFile {
     this.#file = file
   }
 
-  /**
-   * Opens the part and cuts it to `keptBytes`; a new one for 0. @throws ShoalError E_PATH where a
-   * folder is another one by now, E_EXISTS where the part of a new download is there already.
-   */
-  static async open(place: Place, keptBytes: number): Promise<PartFile> {
+  /** A new part. @throws ShoalError E_PATH where a folder is another one by now, E_EXISTS where a part is there. */
+  static async create(place: Place): Promise<PartFile> {
     await checkFolder(place.path)
-    const flags = keptBytes === 0 ? NEW_FILE : OLD_FILE
-    const file = await open(place.part, flags, 0o600).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-      throw new ShoalError('E_EXISTS', 'There is a .part of another download at that path.')
+    const file = await open(place.part, NEW_FILE, 0o600).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'EEXIST' ? otherPart() : error
     })
+    return new PartFile(place, file)
+  }
+
+  /** Opens the part of an earlier try and cuts it to `keptBytes`. @throws ShoalError E_PATH where it was changed. */
+  static async reopen(place: Place, keptBytes: number): Promise<PartFile> {
+    await checkFolder(place.path)
+    const file = await open(place.part, OLD_FILE)
     const stat = await file.stat()
     if (stat.isFile() && stat.nlink === 1 && stat.size >= keptBytes) {
       await file.truncate(keptBytes)
       return new PartFile(place, file)
     }
     await file.close()
-    throw new ShoalError('E_PATH', 'What was there of the download has been changed.')
+    throw changed()
   }
 
   async write(bytes: Uint8Array, at: number): Promise<void> {
@@ -115,31 +118,21 @@ export class PartFile {
     return this.#file.datasync()
   }
 
-  /** What is on the disk, as `Chain` counts it. */
-  async chain(sizeBytes: number, pieceBytes: number): Promise<string> {
-    const chain = new Chain('', pieceBytes)
-    const buffer = Buffer.allocUnsafe(READ_BYTES)
-    for (let at = 0; at < sizeBytes;) {
-      const { bytesRead } = await this.#file.read(
-        buffer,
-        0,
-        Math.min(READ_BYTES, sizeBytes - at),
-        at,
-      )
-      if (bytesRead === 0) return ''
-      chain.add(buffer.subarray(0, bytesRead))
-      at += bytesRead
-    }
-    return chain.end()
+  /** Whether the disk has what was kept of it. */
+  holds(kept: Counted): Promise<boolean> {
+    return holds(this.#file, kept)
   }
 
   /** Puts the whole file where it belongs, at once. @throws ShoalError E_EXISTS, E_PATH */
   async finish(overwrite: boolean): Promise<void> {
-    await this.#file.sync()
-    await this.#file.close()
     const { path, part } = this.#place
+    await this.#file.sync()
+    const own = await this.#file.stat({ bigint: true })
+    await this.#file.close()
     await checkFolder(path)
     await checkFree(path, overwrite)
+    const named = await lstat(part, { bigint: true })
+    if (named.ino !== own.ino || named.dev !== own.dev) throw changed()
     if (overwrite) await rename(part, path)
     else await renameToNew(part, path)
     await syncFolder(dirname(path))
@@ -151,9 +144,51 @@ export class PartFile {
   }
 }
 
-/** Removes what a download has left; a link is removed, not followed. */
-export async function removePart(part: string, { isFolder = false } = {}): Promise<void> {
-  await rm(part, { force: true, recursive: isFolder })
+/** What a download has on the disk, as `Chain` counts it. */
+export interface Counted {
+  readonly bytes: number
+  readonly digest: string
+  readonly pieceBytes: number
+  readonly signal: AbortSignal
+}
+
+/** True where the whole is in its place: what a crash left between that and the record of it. @throws ShoalError E_PATH */
+export async function isInPlace({ path }: Place, whole: Counted): Promise<boolean> {
+  await checkFolder(path)
+  const found = await lstat(path).catch(absent)
+  if (found?.isFile() !== true || found.size !== whole.bytes) return false
+  const file = await open(path, constants.O_RDONLY | NO_LINK)
+  try {
+    return await holds(file, whole)
+  } finally {
+    await file.close()
+  }
+}
+
+async function holds(file: FileHandle, { bytes, digest, pieceBytes, signal }: Counted) {
+  const chain = new Chain('', pieceBytes)
+  const buffer = Buffer.allocUnsafe(READ_BYTES)
+  for (let at = 0; at < bytes;) {
+    signal.throwIfAborted()
+    const { bytesRead } = await file.read(buffer, 0, Math.min(READ_BYTES, bytes - at), at)
+    if (bytesRead === 0) return false
+    chain.add(buffer.subarray(0, bytesRead))
+    at += bytesRead
+  }
+  return chain.end() === digest
+}
+
+/** Whether anything has the name of the part. */
+export async function hasPart({ part }: Place): Promise<boolean> {
+  return (await lstat(part).catch(absent)) !== undefined
+}
+
+/**
+ * Removes what a download has left; a link is removed, not followed, and nothing where the folder is
+ * gone or leads elsewhere by now.
+ */
+export async function removePart({ path, part }: Place, isFolder = false): Promise<void> {
+  if (await isSameFolder(path)) await rm(part, { force: true, recursive: isFolder })
 }
 
 /** @throws ShoalError E_STORE_FULL where the disk has no room for that much more. */
@@ -218,6 +253,18 @@ async function renameToNew(from: string, to: string): Promise<void> {
 export async function checkFolder(path: string): Promise<void> {
   if ((await folderOf(path)) === dirname(path)) return
   throw new ShoalError('E_PATH', 'The folder of the download leads somewhere else by now.')
+}
+
+async function isSameFolder(path: string): Promise<boolean> {
+  return (await realpath(dirname(path)).catch(absent)) === dirname(path)
+}
+
+export function otherPart(): ShoalError {
+  return new ShoalError('E_EXISTS', 'There is a .part of another download at that path.')
+}
+
+export function changed(): ShoalError {
+  return new ShoalError('E_PATH', 'What was there of the download has been changed.')
 }
 
 function absent(error: NodeJS.ErrnoException): undefined {

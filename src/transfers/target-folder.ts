@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 
 import { syncFolder } from '../datastore/whole-file.ts'
 import { ShoalError } from '../errors.ts'
-import { checkFolder, checkFree, PART } from './target-file.ts'
+import { changed, checkFolder, checkFree, otherPart, PART } from './target-file.ts'
 
 /** Names below the folder, each without fault. */
 export type Names = readonly string[]
@@ -21,20 +21,35 @@ export class PartFolder {
     this.#path = path
   }
 
-  /**
-   * Opens `<path>.part`, or makes it. `isOurs`: it is of an earlier try. @throws ShoalError E_EXISTS where one
-   * of another download, or the whole, is there, E_PATH where the folder around it, or it, is another one by now.
-   */
-  static async open(path: string, isOurs: boolean): Promise<PartFolder> {
-    await checkFolder(path)
-    await checkFree(path, false)
-    const isNew = await makeFolder(path + PART)
-    if (!isNew && !isOurs) {
-      throw new ShoalError('E_EXISTS', 'There is a .part of another download at that path.')
-    }
+  /** Makes `<path>.part`. @throws ShoalError E_EXISTS, E_PATH where something has that name. */
+  static async make(path: string): Promise<void> {
+    await checkPlace(path)
+    if (!(await makeFolder(path + PART))) throw otherPart()
+  }
+
+  /** Opens `<path>.part` of an earlier try, or makes it anew. @throws ShoalError E_PATH where it is something else. */
+  static async open(path: string): Promise<PartFolder> {
+    await checkPlace(path)
+    await makeFolder(path + PART)
     const folder = new PartFolder(path)
     await folder.addFolder([])
     return folder
+  }
+
+  /** @throws ShoalError E_EXISTS where a part is there, E_PATH where it is no folder. */
+  static async checkNone(path: string): Promise<void> {
+    const found = await lstat(path + PART).catch(() => undefined)
+    if (found !== undefined) throw found.isDirectory() ? otherPart() : changed()
+  }
+
+  /** True where the whole, which nothing was missing of, is in its place: a crash left no record of that. */
+  static async isInPlace(path: string): Promise<boolean> {
+    await checkFolder(path)
+    const folder = new PartFolder(path)
+    const [files, whole] = await Promise.all(
+      [folder.placeOf([]), path].map((each) => lstat(each).catch(() => undefined)),
+    )
+    return files === undefined && whole?.isDirectory() === true
   }
 
   /** Where the file that comes in grows. */
@@ -66,8 +81,7 @@ export class PartFolder {
 
   /** Puts the whole where it belongs, at once. @throws ShoalError E_EXISTS, E_PATH */
   async finish(): Promise<void> {
-    await checkFolder(this.#path)
-    await checkFree(this.#path, false)
+    await checkPlace(this.#path)
     await rename(this.placeOf([]), this.#path)
     await syncFolder(dirname(this.#path))
     await rm(this.#path + PART, { recursive: true, force: true })
@@ -94,6 +108,7 @@ async function checkSpelling(place: string): Promise<void> {
   throw new ShoalError('E_EXISTS', 'The disk takes two names of the folder for the same.')
 }
 
-function changed(): ShoalError {
-  return new ShoalError('E_PATH', 'What was there of the download has been changed.')
+async function checkPlace(path: string): Promise<void> {
+  await checkFolder(path)
+  await checkFree(path, false)
 }

@@ -1,89 +1,24 @@
 /** Downloads to disk (spec §11.12). @module */
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 
 import { ShoalError } from '../../src/errors.ts'
-import { createMemoryJournal } from '../../src/journal.ts'
 import { formatUri } from '../../src/keys/uri.ts'
-import type { Node, Transfer, TransferRequest } from '../../src/node-types.ts'
-import { readTransfers, Transfers } from '../../src/transfers/transfers.ts'
-import { createSimulatedClock } from '../helpers/clock.ts'
-import { createFakeNode } from '../helpers/fake-node.ts'
-
-const PIECE_BYTES = 100_000
-
-async function bench(t: TestContext) {
-  const folder = await mkdtemp(join(tmpdir(), 'shoal-transfers-'))
-  const clock = createSimulatedClock()
-  const journal = createMemoryJournal()
-  const node = createFakeNode()
-  const dataDir = join(folder, 'data')
-  await mkdir(dataDir)
-  const gate = { fetch: node.fetch.bind(node) }
-  const fetch: Node['fetch'] = (uri, options) => gate.fetch(uri, options)
-  const options = { journal, clock, dataDir, pieceBytes: PIECE_BYTES, fetch }
-  const open = async () => new Transfers(options, await readTransfers(journal))
-  const transfers = await open()
-  t.after(async () => {
-    await transfers.close()
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
-  })
-  const content = Buffer.from(Array.from({ length: 450_001 }, (_, i) => Math.imul(i, 48_271) >>> 8))
-  const uri = node.add(content, { name: 'film.webm' })
-  const path = join(folder, 'film.webm')
-  return { folder, clock, journal, node, gate, open, transfers, content, uri, path }
-}
-
-type Bench = Awaited<ReturnType<typeof bench>>
-
-async function untilPhase(
-  transfers: Transfers,
-  phase: Transfer['phase'],
-  id = 1,
-): Promise<Transfer> {
-  for (;;) {
-    const now = transfers.get(id) ?? assert.fail('it is gone')
-    if (now.phase === phase) return now
-    assert.ok(now.phase !== 'failed' && now.phase !== 'done', `${now.phase}: ${now.fault}`)
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-}
-
-/** Its streams stop after so many bytes, until the fetch is given up. */
-function stall({ gate, node }: Bench, afterBytes: number): void {
-  gate.fetch = async (uri, options = {}) => {
-    const outcome = await node.fetch(uri, options)
-    if (outcome.type !== 'found') return outcome
-    const reader = outcome.stream.getReader()
-    let bytes = 0
-    const stream = new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        const { value } = await reader.read()
-        if (bytes >= afterBytes || value === undefined) {
-          if (options.signal?.aborted !== true) {
-            await new Promise((resolve) => options.signal?.addEventListener('abort', resolve))
-          }
-          controller.error(options.signal?.reason)
-          return
-        }
-        bytes += value.length
-        controller.enqueue(value)
-      },
-    })
-    return { ...outcome, stream }
-  }
-}
-
-function unstall({ gate, node }: Bench): void {
-  gate.fetch = node.fetch.bind(node)
-}
+import type { TransferRequest } from '../../src/node-types.ts'
+import { readTransfers } from '../../src/transfers/transfer-records.ts'
+import {
+  PIECE_BYTES,
+  stall,
+  transferBench,
+  unstall,
+  untilFailed,
+  untilPhase,
+} from '../helpers/transfer-bench.ts'
 
 test('a download appears whole at its path, and nothing else is left', async (t) => {
-  const { transfers, uri, path, content, folder } = await bench(t)
+  const { transfers, uri, path, content, folder } = await transferBench(t)
   const told: string[] = []
   transfers.onchange(({ phase }) => told.push(phase))
   const { id, phase } = await transfers.add({ uri, path })
@@ -97,14 +32,14 @@ test('a download appears whole at its path, and nothing else is left', async (t)
 })
 
 test('an empty file is downloaded, too', async (t) => {
-  const { transfers, node, path } = await bench(t)
+  const { transfers, node, path } = await transferBench(t)
   await transfers.add({ uri: node.add(''), path })
   await untilPhase(transfers, 'done')
   assert.equal((await stat(path)).size, 0)
 })
 
 test('a paused download goes on where it was, also after a restart', async (t) => {
-  const given = await bench(t)
+  const given = await transferBench(t)
   const { transfers, uri, path, content, node, open } = given
   stall(given, 300_000)
   await transfers.add({ uri, path })
@@ -129,7 +64,7 @@ test('a paused download goes on where it was, also after a restart', async (t) =
 })
 
 test('a download that was under way goes on by itself after a restart', async (t) => {
-  const given = await bench(t)
+  const given = await transferBench(t)
   const { transfers, uri, path, content, open } = given
   stall(given, 50_000)
   await transfers.add({ uri, path })
@@ -145,7 +80,7 @@ test('a download that was under way goes on by itself after a restart', async (t
 })
 
 test('a download that the end of the node breaks off goes on with the next start', async (t) => {
-  const { transfers, uri, path, gate, open, node } = await bench(t)
+  const { transfers, uri, path, gate, open, node } = await transferBench(t)
   gate.fetch = () => Promise.reject(new ShoalError('E_CLOSED', 'The node is closing.'))
   await transfers.add({ uri, path })
   await untilPhase(transfers, 'waiting')
@@ -157,14 +92,14 @@ test('a download that the end of the node breaks off goes on with the next start
 })
 
 test('a download that cannot be kept in the journal is not taken', async (t) => {
-  const { transfers, uri, path, journal } = await bench(t)
+  const { transfers, uri, path, journal } = await transferBench(t)
   journal.write = () => Promise.reject(new ShoalError('E_STORE_FULL', 'No.'))
   await assert.rejects(transfers.add({ uri, path }), { code: 'E_STORE_FULL' })
   assert.deepEqual(transfers.list(), [])
 })
 
 test('what was changed on the disk meanwhile is found at the end, and never called whole', async (t) => {
-  const given = await bench(t)
+  const given = await transferBench(t)
   const { transfers, uri, path, content } = given
   stall(given, 300_000)
   await transfers.add({ uri, path })
@@ -182,13 +117,8 @@ test('what was changed on the disk meanwhile is found at the end, and never call
   assert.deepEqual(await readFile(path), content)
 })
 
-async function untilFailed(transfers: Transfers, id = 1): Promise<Transfer> {
-  while (transfers.get(id)?.phase !== 'failed') await new Promise((r) => setTimeout(r, 1))
-  return transfers.get(id) ?? assert.fail()
-}
-
 test('what nobody has now is looked for again later', async (t) => {
-  const { transfers, uri, path, node, clock } = await bench(t)
+  const { transfers, uri, path, node, clock } = await transferBench(t)
   node.nextFetch = { type: 'no-peers' }
   await transfers.add({ uri, path })
   assert.equal((await untilPhase(transfers, 'waiting')).fault, 'E_NO_PEERS')
@@ -200,7 +130,7 @@ test('what nobody has now is looked for again later', async (t) => {
 })
 
 test('two run at once, and the greater priority goes first', async (t) => {
-  const given = await bench(t)
+  const given = await transferBench(t)
   const { transfers, uri, folder } = given
   stall(given, 0)
   const add = (name: string, priority: number) =>
@@ -223,7 +153,7 @@ test('two run at once, and the greater priority goes first', async (t) => {
 })
 
 test('a download that is removed leaves no part behind', async (t) => {
-  const given = await bench(t)
+  const given = await transferBench(t)
   const { transfers, uri, path, folder } = given
   stall(given, 100_000)
   await transfers.add({ uri, path })
@@ -234,7 +164,7 @@ test('a download that is removed leaves no part behind', async (t) => {
 })
 
 test('a path that is no place for a download is refused, and nothing there is touched', async (t) => {
-  const { transfers, uri, folder } = await bench(t)
+  const { transfers, uri, folder } = await transferBench(t)
   await writeFile(join(folder, 'old'), 'old')
   await mkdir(join(folder, 'sub'))
   await symlink(join(folder, 'old'), join(folder, 'link'))
@@ -265,7 +195,7 @@ test('a path that is no place for a download is refused, and nothing there is to
 })
 
 test('a part of somebody else, or a link in its place, is neither written nor removed', async (t) => {
-  const { transfers, uri, path, folder } = await bench(t)
+  const { transfers, uri, path, folder } = await transferBench(t)
   await writeFile(join(folder, 'victim'), 'mine')
   await symlink(join(folder, 'victim'), `${path}.part`)
   await transfers.add({ uri, path })
@@ -275,7 +205,7 @@ test('a part of somebody else, or a link in its place, is neither written nor re
 })
 
 test('a file is replaced only where that was asked for, and only when the new one is whole', async (t) => {
-  const { transfers, uri, path, content } = await bench(t)
+  const { transfers, uri, path, content } = await transferBench(t)
   await writeFile(path, 'old')
   await transfers.add({ uri, path, overwrite: true })
   await untilPhase(transfers, 'done')
@@ -283,7 +213,7 @@ test('a file is replaced only where that was asked for, and only when the new on
 })
 
 test('a file that appears at the path meanwhile is not written over', async (t) => {
-  const given = await bench(t)
+  const given = await transferBench(t)
   const { transfers, uri, path } = given
   stall(given, 100_000)
   await transfers.add({ uri, path })
@@ -297,7 +227,7 @@ test('a file that appears at the path meanwhile is not written over', async (t) 
 })
 
 test('a key that is denied stops what runs, waits or is paused, and what is queued does not begin', async (t) => {
-  const given = await bench(t)
+  const given = await transferBench(t)
   const { transfers, uri, folder, node, journal } = given
   const other = node.add('other', { name: 'b' })
   node.nextFetch = { type: 'no-peers' }
@@ -327,7 +257,7 @@ test('a key that is denied stops what runs, waits or is paused, and what is queu
 })
 
 test('a download that is paused while nobody has it stays paused', async (t) => {
-  const { transfers, uri, path, gate, clock } = await bench(t)
+  const { transfers, uri, path, gate, clock } = await transferBench(t)
   gate.fetch = (_uri, { signal } = {}) =>
     new Promise((resolve) => {
       signal?.addEventListener('abort', () => {
@@ -341,16 +271,19 @@ test('a download that is paused while nobody has it stays paused', async (t) => 
 })
 
 test('a folder without the slash of one is refused when it is known that it is one', async (t) => {
-  const { transfers, node, path } = await bench(t)
+  const { transfers, node, path } = await transferBench(t)
   await transfers.add({ uri: node.addFolder({ 'a.txt': 'a' }, 'site'), path })
   assert.equal((await untilFailed(transfers)).fault, 'E_FOLDER')
 })
 
-test('the 1,001st download is refused until one is done', async (t) => {
-  const given = await bench(t)
-  const { transfers, uri, folder } = given
+test('the 1,001st download is refused until one is done, however long keys and paths are', async (t) => {
+  const given = await transferBench(t)
+  const { transfers, folder } = given
   stall(given, 0)
-  const add = (i: number) => transfers.add({ uri, path: join(folder, String(i)), priority: 0 })
+  const deep = join(folder, ...Array.from({ length: 14 }, () => 'd'.repeat(250)))
+  await mkdir(deep, { recursive: true })
+  const uri = `${given.uri.replace(/\/[^/]*$/, '')}/${'%C3%A4'.repeat(120)}`
+  const add = (i: number) => transfers.add({ uri, path: join(deep, String(i)), priority: 0 })
   for (let i = 0; i < 1000; i++) await add(i)
   await assert.rejects(add(1000), { code: 'E_BUSY' })
   await assert.rejects(add(7), { code: 'E_EXISTS' })
