@@ -11,7 +11,7 @@ import { GatewayError, getContent, isFolderPath, type Content } from './gateway-
 import { oneLine, writeLine, type Io } from './io.ts'
 import { readListing } from './listing.ts'
 import { createProgress, type Progress } from './progress.ts'
-import { fillFile, receive } from './receive.ts'
+import { fillFile, partBeside, receive } from './receive.ts'
 import { formatBytes } from './values.ts'
 
 /** As deep as a node inserts them: deeper ones were made to have no end. */
@@ -90,7 +90,7 @@ class FolderFetch {
   constructor(request: FolderRequest, io: Io) {
     this.#request = request
     this.#io = io
-    this.#part = `${resolve(request.directory)}.part`
+    this.#part = partBeside(resolve(request.directory))
     this.#progress = createProgress(io.stderr, 'fetch', (bytes) => this.#amount(bytes))
   }
 
@@ -147,7 +147,7 @@ class FolderFetch {
 
   async #takeFile(names: Names, target: string): Promise<void> {
     const before = this.#bytes
-    await fillFile(this.#part, async (part) => {
+    await fillFile(this.#part, 'new', async (part) => {
       const { response } = await this.#ask(names, 'file')
       await receive(response, part, this.#io, (received) => {
         this.#bytes = before + received

@@ -17,7 +17,7 @@ import {
 import type { Io } from './io.ts'
 import { parsePastedKey } from './pasted-key.ts'
 import { createProgress } from './progress.ts'
-import { fillFile, receive } from './receive.ts'
+import { fillFile, partBeside, receive } from './receive.ts'
 import { addTransfer } from './transfers.ts'
 import { formatBytes } from './values.ts'
 
@@ -128,7 +128,7 @@ async function writeStdout(content: IncomingMessage, isForced: boolean, io: Io):
 }
 
 /**
- * Through FILE.part, so that FILE is never half a file; devices and pipes are written as they are.
+ * Through a part beside FILE, so that FILE is never half a file; devices and pipes are written as they are.
  * `fill` resolves with whether there is something to keep.
  */
 async function writeFile(
@@ -140,13 +140,13 @@ async function writeFile(
     throw new CommandError(`${path} is a folder: -o takes a file (the key of a folder ends with /)`)
   }
   if (old !== undefined && !old.isFile()) {
-    await fillFile(path, fill)
+    await fillFile(path, 'device', fill)
     return
   }
   const target = old === undefined ? path : await realpath(path)
-  const part = `${target}.part`
+  const part = partBeside(target)
   try {
-    if (await fillFile(part, fill)) await rename(part, target)
+    if (await fillFile(part, 'new', fill)) await rename(part, target)
   } finally {
     await rm(part, { force: true })
   }

@@ -2,8 +2,10 @@
  * The body of an answer on its way to stdout or into a file.
  * @module
  */
+import { randomBytes } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
+import { dirname, join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CommandError, systemCode } from './failures.ts'
@@ -47,12 +49,24 @@ function isBrokenBody(error: unknown): boolean {
   return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || code.startsWith('HPE_')
 }
 
-/** Opens `path` anew and closes it whatever `fill` does. */
+/**
+ * A name beside `path` for what is not whole yet. Made up, so that nobody else writes there or has made a link
+ * of it; not from the name of the file, which may be as long as the disk takes.
+ */
+export function partBeside(path: string): string {
+  return join(dirname(path), `shoal-${randomBytes(8).toString('hex')}.part`)
+}
+
+/**
+ * Opens `path` and closes it whatever `fill` does. `new`: a file that is not there yet, and follows no link;
+ * `device`: written as it is.
+ */
 export async function fillFile<T>(
   path: string,
+  what: 'new' | 'device',
   fill: (target: Writable) => Promise<T>,
 ): Promise<T> {
-  const file = await open(path, 'w')
+  const file = await open(path, what === 'new' ? 'wx' : 'w')
   try {
     return await fill(file.createWriteStream())
   } finally {

@@ -69,13 +69,39 @@ test('a link is written through, and a device as it is', async () => {
   assert.equal((await runCli(get('text', '-o', '/dev/null'))).exit, 0)
 })
 
-test('a body that breaks off is told, and leaves neither FILE nor FILE.part', async () => {
+test('what is not whole yet has a name of its own: FILE.part of others is left alone, and no link followed', async () => {
+  const path = join(folder, 'shared')
+  await writeFile(`${path}.part`, 'mine')
+  assert.equal((await runCli(get('text', '-o', path))).exit, 0)
+  assert.equal((await runCli(get('broken', '-o', path))).exit, 1)
+  assert.equal(await readFile(`${path}.part`, 'utf8'), 'mine')
+  await rm(`${path}.part`)
+  await symlink(path, `${path}.part`)
+  assert.equal((await runCli(get('big.webm', '-o', path))).exit, 0)
+  assert.equal((await runCli(get('broken', '-o', path))).exit, 1)
+  assert.ok((await readFile(`${path}.part`)).equals(BIG))
+  await rm(`${path}.part`)
+  assert.equal((await readdir(folder)).filter((name) => name.endsWith('.part')).length, 0)
+})
+
+test('two commands that write the same file leave one of them whole', async () => {
+  const path = join(folder, 'both')
+  const both = await Promise.all(['big.webm', 'text'].map((name) => runCli(get(name, '-o', path))))
+  assert.deepEqual(
+    both.map(({ exit }) => exit),
+    [0, 0],
+  )
+  const left = await readFile(path)
+  assert.ok(left.equals(BIG) || left.toString() === 'hello')
+})
+
+test('a body that breaks off is told, and leaves neither FILE nor a part of it', async () => {
   const path = join(folder, 'broken')
   const { exit, stderr } = await runCli(get('broken', '-o', path))
   assert.equal(exit, 1)
   assert.match(stderr, /^shoal get: the content broke off after 4 B of 4\.9 KiB: .*\n$/)
   assert.deepEqual(
-    (await readdir(folder)).filter((name) => name.startsWith('broken')),
+    (await readdir(folder)).filter((name) => /^broken|\.part$/.test(name)),
     [],
   )
   assert.equal((await runCli(get('broken'))).exit, 1)
