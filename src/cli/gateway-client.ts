@@ -136,9 +136,24 @@ const nodeTransport: Transport = async (request) => {
   const sent = open(exchange)
   const answer = answerTo(sent, exchange)
   const isStream = body !== undefined && typeof body !== 'string' && Symbol.asyncIterator in body
-  if (!isStream) sent.end(body)
-  else void pipeline(body, sent).catch(() => sent.destroy()) // what went wrong is told by the answer
+  if (isStream) return responseOf(await Promise.race([answer, sendAll(body, sent)]), exchange)
+  sent.end(body)
   return responseOf(await answer, exchange)
+}
+
+/** Rejects where the body itself fails; what else goes wrong is told by the answer, which may come early. */
+function sendAll(body: AsyncIterable<Uint8Array>, sent: ClientRequest): Promise<never> {
+  return new Promise((_, reject) => {
+    async function* watched() {
+      try {
+        yield* body
+      } catch (error) {
+        reject(error instanceof Error ? error : new CommandError(String(error)))
+        throw error
+      }
+    }
+    pipeline(watched, sent).catch(() => sent.destroy())
+  })
 }
 
 export interface Content {

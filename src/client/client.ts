@@ -309,7 +309,7 @@ export class ShoalClient {
     }: CallOptions & { readonly paused?: boolean; readonly priority?: number },
   ): Promise<Answer<'Transfer'>> {
     const how = { paused: paused === undefined ? undefined : Number(paused), priority }
-    const path = at(`/transfers/${id}`, how)
+    const path = at(`/transfers/${encodeURIComponent(id)}`, how)
     return this.#json({ ...withSignal(signal), method: 'PATCH', path })
   }
 

@@ -239,3 +239,28 @@ test('a token goes with every call', async (t) => {
   await client.createKey('me')
   assert.deepEqual(seen, ['Bearer secret', 'Bearer secret'])
 })
+
+test('an upload whose source fails is told at once, with both transports, and nothing is left of it', async (t) => {
+  const { node, url } = await running(t)
+  async function* broken(afterBytes: number) {
+    if (afterBytes > 0) yield Buffer.alloc(afterBytes)
+    await Promise.resolve()
+    throw new Error('my disk')
+  }
+  for (const client of [new ShoalClient({ gateway: url }), clientOf(new URL(url))]) {
+    for (const afterBytes of [0, 1, 1_000_000]) {
+      await assert.rejects(client.insert(broken(afterBytes)), (error: Error) =>
+        /my disk/.test(`${error.message} ${String(error.cause)}`),
+      )
+    }
+    while (node.live.inserts > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+})
+
+test('the number of a download leads nowhere else, whatever it is', async (t) => {
+  const { client } = await running(t)
+  const id = '1/../../keys' as unknown as number
+  await assert.rejects(client.changeTransfer(id, { paused: true }), refusal(404, 'E_ROUTE'))
+  await assert.rejects(client.getTransfer(id), refusal(404, 'E_ROUTE'))
+  await assert.rejects(client.removeTransfer(id), refusal(404, 'E_ROUTE'))
+})
