@@ -4,11 +4,11 @@
  */
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { nameFault } from '../keys/names.ts'
 import type { FolderEntry } from '../node-types.ts'
 import { CommandError, systemCode } from './failures.ts'
 import { GatewayError, getContent, isFolderPath, type Content } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
+import { chosenNameFault, nameInKey } from './key-name.ts'
 import { readListing } from './listing.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { fillFile, partBeside, receive } from './receive.ts'
@@ -35,21 +35,8 @@ type Names = readonly string[]
 
 /** The name that a folder's path gives it; the document's where it ends with an edition. */
 export function folderNameOf(path: string): string {
-  const [first = '', ...parts] = path.split('/').filter((part) => part !== '')
-  const names = parts.map(decode)
-  const scheme = /^(?:freenet:|shoal:)?([A-Z]+)@/.exec(decode(first))
-  if (scheme?.[1] === 'USK') names.splice(1, 1)
-  if (scheme?.[1] === 'KSK') names.unshift(decode(first).slice(scheme[0].length))
-  const name = names.at(-1) ?? ''
-  return nameFault(name) === undefined ? name : FALLBACK_NAME
-}
-
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    return part
-  }
+  const name = nameInKey(path) ?? ''
+  return chosenNameFault(name) === undefined ? name : FALLBACK_NAME
 }
 
 /**

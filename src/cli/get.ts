@@ -47,6 +47,12 @@ export const getCommand: Command = {
       value: 'FILE|DIR',
       help: 'with --background; default: its name, in this folder',
     },
+    priority: {
+      type: 'string',
+      value: 'N',
+      help: 'with --background: 0 to 9, the greater goes first (default: 5)',
+    },
+    overwrite: { type: 'boolean', help: 'with --background: replaces a file that is there' },
     gateway: GATEWAY_OPTION,
   },
   run: get,
@@ -56,13 +62,9 @@ async function get(given: Arguments, io: Io): Promise<number> {
   const key = parsePastedKey(given.operand(0))
   const asked = given.text('gateway') === undefined ? key.gateway : undefined
   const gateway = asked ?? gatewayOf(given)
+  checkOptions(given)
+  if (given.flag('background')) return addTransfer({ gateway, key: key.path, given }, io)
   const output = given.text('output')
-  const to = given.text('to')
-  if (given.flag('background')) {
-    if (output !== undefined) throw new UsageError('--output: say --to with --background')
-    return addTransfer({ gateway, key: key.path, to }, io)
-  }
-  if (to !== undefined) throw new UsageError('--to: goes with --background; otherwise -o FILE')
   const file = output === '-' ? undefined : output
   const ask = (): Promise<Content> => getContent(gateway, key.path, io.signal)
   const folder =
@@ -74,6 +76,21 @@ async function get(given: Arguments, io: Io): Promise<number> {
   const { folderNameOf, getFolder } = await import('./get-folder.ts')
   await getFolder({ gateway, path: folder, directory: file ?? folderNameOf(folder) }, io)
   return EXIT_DONE
+}
+
+/** @throws UsageError for options that do not go together. */
+function checkOptions(given: Arguments): void {
+  const output = given.text('output')
+  if (output === '') throw new UsageError('--output: is empty')
+  if (given.flag('background')) {
+    if (output !== undefined) throw new UsageError('--output: say --to with --background')
+    return
+  }
+  for (const option of ['to', 'priority', 'overwrite']) {
+    if (given.values[option] === undefined) continue
+    const instead = option === 'to' ? '; otherwise -o FILE' : ''
+    throw new UsageError(`--${option}: goes with --background${instead}`)
+  }
 }
 
 /** To stdout; the path in place of that where it is a folder's. */

@@ -2,13 +2,13 @@
  * `shoal transfers`: the downloads that the node makes by itself, and how to begin one.
  * @module
  */
-import { basename, resolve } from 'node:path'
-import type { Answer } from '../client/index.ts'
+import { resolve } from 'node:path'
 import type { Arguments, Command } from './command.ts'
 import { EXIT_DONE, UsageError } from './failures.ts'
 import { clientOf, GATEWAY_OPTION, gatewayOf, isFolderPath } from './gateway-client.ts'
-import { oneLine, writeLine, type Io } from './io.ts'
-import { formatBytes } from './values.ts'
+import { writeLine, type Io } from './io.ts'
+import { chosenNameFault, nameInKey } from './key-name.ts'
+import { transferTable } from './transfer-table.ts'
 
 export const transfersCommand: Command = {
   name: 'transfers',
@@ -23,23 +23,21 @@ export const transfersCommand: Command = {
   run: transfers,
 }
 
-type Transfer = Answer<'Transfer'>
-
 async function transfers(given: Arguments, io: Io): Promise<number> {
   const client = clientOf(gatewayOf(given))
   const { signal } = io
   const action = given.operand(0) || 'list'
   if (action === 'list') {
-    for (const transfer of await client.listTransfers({ signal })) {
-      writeLine(io.stdout, lineOf(transfer))
-    }
+    const extra = given.operand(1)
+    if (extra !== '') throw new UsageError(`unexpected argument ${JSON.stringify(extra)}`)
+    show(await client.listTransfers({ signal }), io)
     return EXIT_DONE
   }
   const id = idOf(given)
   if (action === 'cancel') await client.removeTransfer(id, { signal })
   else {
     const change = changeOf(action, given)
-    writeLine(io.stdout, lineOf(await client.changeTransfer(id, { ...change, signal })))
+    show([await client.changeTransfer(id, { ...change, signal })], io)
   }
   return EXIT_DONE
 }
@@ -58,43 +56,59 @@ function idOf(given: Arguments): number {
 /** @throws UsageError */
 function changeOf(action: string, given: Arguments): { paused: boolean } | { priority: number } {
   if (action !== 'priority') return { paused: action === 'pause' }
-  const priority = given.operand(2)
-  if (!/^\d$/.test(priority)) throw new UsageError(`N: 0 to 9, not "${priority}"`)
-  return { priority: Number(priority) }
+  return { priority: parsePriority('N', given.operand(2)) }
 }
 
-/** `7 running 5 3 MiB of 7 MiB /home/me/film.webm`. */
-function lineOf({ id, phase, priority, doneBytes, sizeBytes, path, fault }: Transfer): string {
-  const size = sizeBytes === undefined ? '' : ` of ${formatBytes(sizeBytes)}`
-  const why = fault === undefined ? '' : ` (${fault})`
-  return oneLine(`${id} ${phase}${why} ${priority} ${formatBytes(doneBytes)}${size} ${path}`)
+/** @throws UsageError */
+function parsePriority(option: string, text: string): number {
+  if (!/^\d$/.test(text)) throw new UsageError(`${option}: 0 to 9, not ${JSON.stringify(text)}`)
+  return Number(text)
 }
 
-/** Leaves a download to the node, and says under which number. */
-export async function addTransfer(
-  {
-    gateway,
-    key,
-    to,
-  }: { readonly gateway: URL; readonly key: string; readonly to: string | undefined },
-  { signal, stdout }: Io,
-): Promise<number> {
-  const path = resolve(to ?? (await nameIn(key)))
+function show(downloads: Parameters<typeof transferTable>[0], { stdout }: Io): void {
+  for (const line of transferTable(downloads)) writeLine(stdout, line)
+}
+
+export interface AddRequest {
+  readonly gateway: URL
+  /** Percent-encoded path of the key. */
+  readonly key: string
+  /** The options `--to`, `--priority` and `--overwrite`. */
+  readonly given: Arguments
+}
+
+/** Leaves a download to the node, and says under which number. @throws UsageError */
+export async function addTransfer({ gateway, key, given }: AddRequest, io: Io): Promise<number> {
+  const { signal } = io
+  const path = resolve(await targetOf(key, given.text('to')))
   const uri = key.replace(/^\//, '')
-  writeLine(stdout, lineOf(await clientOf(gateway).addTransfer({ uri, path, signal })))
+  const priority = given.text('priority')
+  const transfer = await clientOf(gateway).addTransfer({
+    uri,
+    path,
+    overwrite: given.flag('overwrite'),
+    ...(priority !== undefined && { priority: parsePriority('--priority', priority) }),
+    signal,
+  })
+  show([transfer], io)
   return EXIT_DONE
 }
 
-/** @throws UsageError where the key of a file ends without a name that one may have. */
-async function nameIn(key: string): Promise<string> {
-  if (isFolderPath(key)) {
+/** @throws UsageError where there is no name to take, or none that others may choose. */
+async function targetOf(key: string, to: string | undefined): Promise<string> {
+  const isFolder = isFolderPath(key)
+  if (to === '') throw new UsageError('--to: is empty')
+  if (to !== undefined && !isFolder && /[/\\]$/.test(to)) {
+    throw new UsageError(`--to: ${JSON.stringify(to)} is a folder: name the file in it, too`)
+  }
+  if (to !== undefined) return to
+  if (isFolder) {
     const { folderNameOf } = await import('./get-folder.ts')
     return folderNameOf(key)
   }
-  const last = key.split('?')[0]?.split('/').slice(2).at(-1) ?? ''
-  const name = /%(?![0-9a-f]{2})/i.test(last) ? last : decodeURIComponent(last)
-  if (name === '' || name !== basename(name) || name === '..' || name === '.') {
-    throw new UsageError('--to is missing: the key has no name to take in its place')
-  }
-  return name
+  const name = nameInKey(key)
+  if (name === undefined) throw new UsageError('--to is missing: the key has no name to take')
+  const fault = chosenNameFault(name)
+  if (fault === undefined) return name
+  throw new UsageError(`--to is missing: the name in the key, ${JSON.stringify(name)}, ${fault}`)
 }

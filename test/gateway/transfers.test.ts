@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test'
 
 import request from 'supertest'
 
+import { clientOf } from '../../src/cli/gateway-client.ts'
 import { createApp } from '../../src/gateway/app.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import { TokenGate } from '../../src/gateway/token.ts'
@@ -152,15 +153,15 @@ test('the commands add, show and end a download', async (t) => {
   const path = join(folder, 'c.txt')
   const added = await runCli(['get', uri, '--background', '--to', path, ...to])
   assert.deepEqual([added.exit, added.stderr], [0, ''])
-  assert.match(added.stdout, /^1 running 5 0 B \/.*c\.txt\n$/)
+  assert.match(added.stdout, /^ID .*STATE\n 1     5 .*c\.txt  running\n$/)
   await untilDone(1)
   assert.equal(await readFile(path, 'utf8'), 'content')
-  assert.match((await runCli(['transfers', ...to])).stdout, /^1 done 5 7 B of 7 B \//)
+  assert.match((await runCli(['transfers', ...to])).stdout, /^ 1     5  100 %   7 B .*  done\n$/m)
   node.nextFetch = 'hang'
-  await runCli(['get', uri, '--background', '--to', join(folder, 'd'), ...to])
-  assert.match((await runCli(['transfers', 'pause', '2', ...to])).stdout, /^2 paused/)
-  assert.match((await runCli(['transfers', 'priority', '2', '8', ...to])).stdout, /paused 8/)
-  assert.match((await runCli(['transfers', 'resume', '2', ...to])).stdout, /^2 running/)
+  await runCli(['get', uri, '--background', '--to', join(folder, 'd'), '--priority', '7', ...to])
+  assert.match((await runCli(['transfers', 'pause', '2', ...to])).stdout, /^ 2     7 .*paused$/m)
+  assert.match((await runCli(['transfers', 'priority', '2', '8', ...to])).stdout, /^ 2     8 /m)
+  assert.match((await runCli(['transfers', 'resume', '2', ...to])).stdout, /^ 2 .*running$/m)
   assert.equal((await runCli(['transfers', 'cancel', '2', ...to])).exit, 0)
   assert.equal(node.transfers.get(2), undefined)
   const site = `${node.addFolder({ 'a.txt': 'a' }, 'site')}/`
@@ -168,9 +169,73 @@ test('the commands add, show and end a download', async (t) => {
   assert.deepEqual([whole.exit, whole.stderr], [0, ''])
   await untilDone(3)
   assert.equal(await readFile(join(folder, 'e', 'a.txt'), 'utf8'), 'a')
-  for (const words of [['pause'], ['pause', 'x'], ['burn', '1'], ['priority', '1', '10']]) {
-    assert.equal((await runCli(['transfers', ...words, ...to])).exit, 2, words.join(' '))
+  const old = ['get', uri, '--background', '--to', path, ...to]
+  assert.match((await runCli(old)).stderr, /There is a file at that path already/)
+  assert.equal((await runCli([...old, '--overwrite'])).exit, 0)
+  await untilDone(4)
+  const none = join(folder, 'none')
+  const lost = await runCli(['get', uri, '--background', '--to', join(none, 'x'), ...to])
+  assert.equal(lost.stderr, `shoal get: The folder ${none} is not there. (E_PATH)\n`)
+})
+
+test('wrong words of the commands are told without asking the node', async (t) => {
+  const { gateway, uri, node } = await bench(t)
+  const to = ['--gateway', gateway.url]
+  const key = uri.replace(/\/[^/]*$/, '')
+  const get = (...words: string[]) => ['get', ...words, ...to]
+  const tries: readonly (readonly [string[], RegExp])[] = [
+    [['transfers', 'pause', ...to], /^shoal transfers: ID: /],
+    [['transfers', 'pause', 'x', ...to], /ID: .*"x"/],
+    [['transfers', 'burn', '1', ...to], /ACTION: .*"burn"/],
+    [['transfers', 'priority', '1', '10', ...to], /N: 0 to 9, not "10"/],
+    [['transfers', 'list', 'extra', ...to], /unexpected argument "extra"/],
+    [['transfers', 'list', 'extra', '2', ...to], /unexpected argument "extra"/],
+    [get(uri, '--to', 'x'), /--to: goes with --background; otherwise -o FILE/],
+    [get(uri, '--priority', '1'), /--priority: goes with --background/],
+    [get(uri, '--overwrite'), /--overwrite: goes with --background/],
+    [get(uri, '-o', ''), /--output: is empty/],
+    [get(uri, '--background', '-o', 'x'), /--output: say --to/],
+    [get(uri, '--background', '--priority', 'high'), /--priority: 0 to 9, not "high"/],
+    [get(uri, '--background', '--to', ''), /--to: is empty/],
+    [get(uri, '--background', '--to', '/etc/'), /--to: "\/etc\/" is a folder: name the file/],
+    [get(key, '--background'), /--to is missing: the key has no name to take/],
+    [get(`${key}/%ff`, '--background'), /./],
+    [get(`${key}/.bashrc`, '--background'), /".bashrc", begins with a dot/],
+    [get(`${key}/a%2fb`, '--background'), /"a\/b", has a slash/],
+    [get(`${key}/a%0ab`, '--background'), /"a\\nb", has .* control character/],
+    [get(`${key}/..`, '--background'), /"\.\.", must not be/],
+  ]
+  for (const [words, expected] of tries) {
+    const { exit, stderr } = await runCli(words)
+    assert.match(stderr, expected, words.join(' '))
+    assert.ok(exit === 2 || words.includes(`${key}/%ff`), words.join(' '))
+    assert.doesNotMatch(stderr, /\n.*\n|URIError/)
   }
-  assert.equal((await runCli(['get', uri, '--to', path, ...to])).exit, 2)
-  assert.equal((await runCli(['get', uri, '--background', '-o', path, ...to])).exit, 2)
+  assert.deepEqual(node.transfers.list(), [])
+  assert.equal((await runCli(['transfers', ...to])).stdout, 'There are none.\n')
+})
+
+test('the 65th that follows downloads is refused, and one that goes away makes room', async (t) => {
+  const { gateway } = await bench(t)
+  const url = new URL('/api/v1/transfers/events', gateway.url)
+  const stop = new AbortController()
+  const follow = async (signal: AbortSignal) => (await fetch(url, { signal })).status
+  const { signal } = new AbortController()
+  for (let i = 0; i < 63; i++) assert.equal(await follow(signal), 200)
+  assert.equal(await follow(stop.signal), 200)
+  assert.equal(await follow(signal), 429)
+  stop.abort()
+  while ((await follow(signal)) !== 200) await new Promise((r) => setTimeout(r, 5))
+})
+
+test('events tell of a download that is removed', async (t) => {
+  const { gateway, uri, folder, node } = await bench(t)
+  node.nextFetch = 'hang'
+  await node.transfers.add({ uri, path: join(folder, 'x') })
+  const told: string[] = []
+  for await (const { phase } of clientOf(new URL(gateway.url)).followTransfers()) {
+    if (told.push(phase) === 1) void node.transfers.remove(1)
+    if (phase === 'removed') break
+  }
+  assert.deepEqual(told, ['running', 'removed'])
 })
