@@ -59,14 +59,17 @@ export function partBeside(path: string): string {
 
 /**
  * Opens `path` and closes it whatever `fill` does. `new`: a file that is not there yet, and follows no link;
- * `device`: written as it is.
+ * `device`: written as it is. @throws CommandError where the folder is not there.
  */
 export async function fillFile<T>(
   path: string,
   what: 'new' | 'device',
   fill: (target: Writable) => Promise<T>,
 ): Promise<T> {
-  const file = await open(path, what === 'new' ? 'wx' : 'w')
+  const file = await open(path, what === 'new' ? 'wx' : 'w').catch((error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw error
+    throw new CommandError(`the folder ${dirname(path)} is not there (ENOENT)`, { cause: error })
+  })
   try {
     return await fill(file.createWriteStream())
   } finally {

@@ -48,6 +48,7 @@ function idOf(given: Arguments): number {
   if (!['pause', 'resume', 'cancel', 'priority'].includes(action)) {
     throw new UsageError(`ACTION: list, pause, resume, cancel or priority, not "${action}"`)
   }
+  if (id === '') throw new UsageError('ID is missing')
   if (!/^\d{1,15}$/.test(id)) throw new UsageError(`ID: a number of "shoal transfers", not "${id}"`)
   if (action !== 'priority' && priority !== '') throw new UsageError('N: goes with priority')
   return Number(id)
@@ -56,7 +57,9 @@ function idOf(given: Arguments): number {
 /** @throws UsageError */
 function changeOf(action: string, given: Arguments): { paused: boolean } | { priority: number } {
   if (action !== 'priority') return { paused: action === 'pause' }
-  return { priority: parsePriority('N', given.operand(2)) }
+  const priority = given.operand(2)
+  if (priority === '') throw new UsageError('N is missing')
+  return { priority: parsePriority('N', priority) }
 }
 
 /** @throws UsageError */

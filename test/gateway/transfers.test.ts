@@ -184,10 +184,11 @@ test('wrong words of the commands are told without asking the node', async (t) =
   const key = uri.replace(/\/[^/]*$/, '')
   const get = (...words: string[]) => ['get', ...words, ...to]
   const tries: readonly (readonly [string[], RegExp])[] = [
-    [['transfers', 'pause', ...to], /^shoal transfers: ID: /],
+    [['transfers', 'pause', ...to], /^shoal transfers: ID is missing/],
     [['transfers', 'pause', 'x', ...to], /ID: .*"x"/],
     [['transfers', 'burn', '1', ...to], /ACTION: .*"burn"/],
     [['transfers', 'priority', '1', '10', ...to], /N: 0 to 9, not "10"/],
+    [['transfers', 'priority', '1', ...to], /N is missing/],
     [['transfers', 'list', 'extra', ...to], /unexpected argument "extra"/],
     [['transfers', 'list', 'extra', '2', ...to], /unexpected argument "extra"/],
     [get(uri, '--to', 'x'), /--to: goes with --background; otherwise -o FILE/],

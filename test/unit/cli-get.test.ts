@@ -156,7 +156,8 @@ test('a folder as FILE and a folder that is not there are told before anything i
   const inside = join(folder, 'inside')
   await mkdir(inside)
   assert.match((await runCli(get('text', '-o', inside))).stderr, /is a folder/)
-  assert.match((await runCli(get('text', '-o', join(folder, 'no', 'x')))).stderr, /ENOENT/)
+  const { stderr } = await runCli(get('text', '-o', join(folder, 'no', 'x')))
+  assert.equal(stderr, `shoal get: the folder ${join(folder, 'no')} is not there (ENOENT)\n`)
   assert.equal(gateway.requests.length, asked)
 })
 
