@@ -13,6 +13,12 @@ export const HTML: readonly (readonly [string, string, string])[] = [
   ['ordinary markup stays', '<p class="a">x <b>y</b><br/></p>', '<p class="a">x <b>y</b><br></p>'],
   ['the standard doctype stays', '<!DOCTYPE html><p>', '<!doctype html><p>'],
   ['an old doctype goes', '<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2//EN"><p>', '<p>'],
+  ['so does one that is like a known one', '<!DOCTYPE html 4.01><!doctype htmlxhtml 1.><p>', '<p>'],
+  [
+    'doctypes that mean the same stay',
+    '<!doctype\nhtml ><!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN"\n "x"><p>',
+    '<!doctype html><!doctype html><p>',
+  ],
   ['comments go', 'a<!-- <img src=x> -->b<!--->c<!-->d<!-- --!>e<?php x ?>f', 'abcdef'],
   ['text is escaped', 'a < b &amp; c &lt;p> "d"', 'a &lt; b &amp; c &lt;p&gt; &quot;d&quot;'],
   ['entities without their semicolon are read', '&amp &lt;&copy', '&amp; &lt;©'],
@@ -21,6 +27,11 @@ export const HTML: readonly (readonly [string, string, string])[] = [
   ['a script that does not end is left out', 'a<script>b<p>c', 'a'],
   ['handlers go', '<p onclick="x" OnLoad=x onfoo>', '<p>'],
   ['attributes that nobody knows go', '<p nonce=x is=y attributionsrc=z part=a>', '<p>'],
+  [
+    'a paint may name a part of the page, by every spelling but one that hides something',
+    `<svg><g fill=" url( #a ) red" stroke='url("#a" )' mask="url('#a)" filter="url(#a')" clip-path="url(#a)url(b)"/></svg>`,
+    `<svg><g fill=" url( #a ) red" stroke="url(&quot;#a&quot; )"></g></svg>`,
+  ],
   ['of two attributes the first counts', '<a href=a.html HREF="//evil">', '<a href="a.html">'],
   [
     'quotes in values are escaped',

@@ -136,7 +136,7 @@ const DRAWING = words(`
 
 const ARIA = /^aria-[a-z]+$/
 /** In each of them a browser reads CSS, escapes included. */
-const LOCAL_PAINT = /^\s*url\(\s*(["']?)#[^"'()\\]*\1\s*\)[^(\\]*$/i
+const LOCAL_PAINT = /^\s*url\(\s*(?:#[^"'()\\]*|"#[^"'()\\]*"\s*|'#[^"'()\\]*'\s*)\)[^(\\]*$/i
 const MAY_LEAD_AWAY = /\\|url|src|image/i
 
 /** A browser fills in what it has kept for the gateway, and styles can tell by `:valid` what that is. */

@@ -29,7 +29,7 @@ const SCRIPT_TYPES = new Set([
   'text/javascript',
 ])
 /** An animation writes these without the checks that they go through here. */
-const NOT_ANIMATED = /(?:^|:)(?:href|src|style|class|on.*)$/
+const NOT_ANIMATED = /(?:^|:)(?:href|src|style|class|on[^:]*)$/
 
 /** True where a `link`, `meta`, `script` or animation may stay. */
 export function isWanted(element: string, attributes: readonly Attribute[]): boolean {

@@ -33,6 +33,8 @@ const DATA: { readonly [kind in LinkKind]?: RegExp } = {
   picture: /^data:image\//i,
   media: /^data:(?:image|audio|video)\//i,
 }
+/** What is not above it stands for nothing at either end of a link: it and all control characters. */
+const SPACE = 0x20
 const LONE_SURROGATE = /\p{Surrogate}/gu
 /** Longest address that our page shows, characters; a longer link is left out. */
 const MAX_OUTSIDE_CHARACTERS = 4096
@@ -61,9 +63,7 @@ function outsideLink(url: string): string | undefined {
 }
 
 function destinationOf(value: string): Destination {
-  // what the URL parser of a browser takes away before it reads anything
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  const url = value.replace(/^[\0-\x20]+|[\0-\x20]+$|[\t\n\r]/g, '')
+  const url = stripped(value)
   const scheme = SCHEME.exec(url)?.[1]?.toLowerCase()
   if (scheme === undefined) return { place: TWO_SLASHES.test(url) ? 'outside' : 'inside', url }
   if (scheme === 'data') return { place: 'data', url }
@@ -71,6 +71,17 @@ function destinationOf(value: string): Destination {
   const path = url.replace(OWN_GATEWAY, '')
   if (path !== url && isKeyAttempt(path)) return { place: 'inside', url: path }
   return { place: NOWHERE.has(scheme) ? 'nowhere' : 'outside', url }
+}
+
+/** Without what the URL parser of a browser takes away before it reads anything. */
+function stripped(value: string): string {
+  const text = value.replace(/[\t\n\r]/g, '')
+  let start = 0
+  let end = text.length
+  // not by an expression that looks for the end: it would try again from every space of a million
+  while (start < end && text.charCodeAt(start) <= SPACE) start++
+  while (start < end && text.charCodeAt(end - 1) <= SPACE) end--
+  return text.slice(start, end)
 }
 
 /**

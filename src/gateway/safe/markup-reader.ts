@@ -52,6 +52,8 @@ export class MarkupReader {
   #doneEnd = 0
   #name = ''
   #attributes: Attribute[] = []
+  /** In small letters. */
+  #attributeNames = new Set<string>()
   #attributeName = ''
   #value = ''
   #valueRoom = MAX_VALUE_CHARACTERS
@@ -94,6 +96,7 @@ export class MarkupReader {
       onopentagname: (start, end) => {
         this.#name = this.#slice(start, end)
         this.#attributes = []
+        this.#attributeNames = new Set()
         this.#valueRoom = MAX_VALUE_CHARACTERS
       },
       onopentagend: (end) => {
@@ -148,8 +151,10 @@ export class MarkupReader {
       name !== '' &&
       name.length <= MAX_NAME_CHARACTERS &&
       this.#attributes.length < MAX_ATTRIBUTES &&
-      !this.#attributes.some((other) => isSameName(other.name, name))
-    if (isWanted) this.#attributes.push({ name, value: cleaned(this.#value) })
+      !this.#attributeNames.has(name.toLowerCase())
+    if (!isWanted) return
+    this.#attributeNames.add(name.toLowerCase())
+    this.#attributes.push({ name, value: cleaned(this.#value) })
   }
 
   /** What is asked for once, in order; empty where it is too long or began before the window. */
@@ -159,10 +164,6 @@ export class MarkupReader {
     const from = start - this.#windowStart
     return from < 0 ? '' : this.#window.slice(from, end - this.#windowStart)
   }
-}
-
-function isSameName(one: string, other: string): boolean {
-  return one.length === other.length && one.toLowerCase() === other.toLowerCase()
 }
 
 /** Now, so that what the rules look at is what is written. */

@@ -57,8 +57,10 @@ const STYLE_HIDERS = /<!--|-->|<!\[CDATA\[|\]\]>/g
 const MAX_STYLE_CHARACTERS = 1 << 20
 /** `<` as in `width < 40em` stays; anything that could begin a tag is escaped as CSS has it. */
 const STYLE_TAG = /<(?![\s=\d])/g
-const STANDARD_DOCTYPE =
-  /^!?doctype\s+html\s*(?:$|["'\s].*(?:xhtml 1\.|html 4\.01|legacy-compat))/is
+/** With what follows the name. */
+const HTML_DOCTYPE = /^!?doctype\s+html(["'\s].*)?$/is
+/** In other pages browsers keep to the habits of the nineties. */
+const STANDARD = /^\s*$|xhtml 1\.|html 4\.01|legacy-compat/i
 /** Written at every `svg` in XML, whatever the author declared by way of an entity or a prefix. */
 const SVG_NAMESPACES =
   ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -189,7 +191,9 @@ export class MarkupRewriter implements MarkupHandler {
   }
 
   declaration(text: string): void {
-    if (this.#syntax === 'html' && STANDARD_DOCTYPE.test(text)) this.#output += '<!doctype html>'
+    const identifiers = HTML_DOCTYPE.exec(text)
+    const isStandard = identifiers !== null && STANDARD.test(identifiers[1] ?? '')
+    if (this.#syntax === 'html' && isStandard) this.#output += '<!doctype html>'
   }
 
   /** XHTML becomes HTML, so that what is left out cannot make it ill-formed; it is read as XML all the same. */
