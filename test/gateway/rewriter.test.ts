@@ -79,7 +79,7 @@ const ENTITIES: { readonly [name: string]: string } = {
   '&gt;': '>',
   '&quot;': '"',
 }
-const LINK_PIECES = ['h', 'ttp', 'http', ':', '/', '//', '\\', '.', '..', '@', '?', '#', ' ', '\t', '\n', '\r', '\f', '\v', '\0', '\x01', '\x7f', '\u00a0', '\u2028', '\ufeff', '&#1;', '&Tab;', '&colon;', '&sol;', 'javascript:', 'data:', 'blob:', 'freenet:', 'evil.example', ',', '%2f', '\ud800'] // prettier-ignore
+const LINK_PIECES = ['h', 'ttp', 'http', ':', '/', '//', '\\', '.', '..', '@', '?', '#', ' ', '\t', '\n', '\r', '\f', '\v', '\0', '\x01', '\x7f', '\u00a0', '\u2028', '\ufeff', '&#1;', '&Tab;', '&colon;', '&sol;', 'javascript:', 'data:', 'blob:', 'freenet:', 'http://localhost', 'urn:', 'KSK@a', 'evil.example', ',', '%2f', '\ud800'] // prettier-ignore
 
 test('whatever a link looks like, a browser finds it inside', () => {
   const link = fc

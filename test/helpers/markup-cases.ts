@@ -32,6 +32,11 @@ export const HTML: readonly (readonly [string, string, string])[] = [
     `<svg><g fill=" url( #a ) red" stroke='url("#a" )' mask="url('#a)" filter="url(#a')" clip-path="url(#a)url(b)"/></svg>`,
     `<svg><g fill=" url( #a ) red" stroke="url(&quot;#a&quot; )"></g></svg>`,
   ],
+  [
+    'no key follows two slashes, whichever way they lean',
+    '<iframe src="http://localhost/\\\\KSK@evil.example/x"></iframe><img src="http://127.0.0.1:1//KSK@evil.example/x">',
+    '<iframe></iframe><img>',
+  ],
   ['of two attributes the first counts', '<a href=a.html HREF="//evil">', '<a href="a.html">'],
   [
     'quotes in values are escaped',

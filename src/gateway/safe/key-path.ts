@@ -3,7 +3,7 @@
  * @module
  */
 
-const KEY_ATTEMPT = /^\/(?:[^/]*(?:@|%40)|(?:urn|freenet|shoal)(?::|%3a))/i
+const KEY_ATTEMPT = /^\/(?:[^/\\]*(?:@|%40)|(?:urn|freenet|shoal)(?::|%3a))/i
 
 /** True where the first path segment can only be meant as a key: then errors are 400, not 404. */
 export function isKeyAttempt(path: string): boolean {

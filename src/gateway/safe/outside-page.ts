@@ -5,8 +5,10 @@
  */
 import type { RequestHandler } from 'express'
 
+import { parseUri } from '../../keys/uri.ts'
 import { COLORS, escapeHtml, generatedPagePolicy, pageStart } from '../html.ts'
 import { methodError } from '../problem.ts'
+import { pathOf } from '../redirect.ts'
 import { badQuery, queryOf, rawPath, textOf } from '../target.ts'
 import { isKeyAttempt } from './key-path.ts'
 import { OUTSIDE_PATH } from './link-rules.ts'
@@ -32,7 +34,7 @@ export function createOutsideRoute(sites: Sites): RequestHandler {
     const to = textOf(queryOf(request), 'to')
     if (to === undefined) throw badQuery('to', 'is an address')
     const page = isKeyAttempt(to)
-      ? siteCrossing(`${sites.mainOrigin(request)}${to}`, to)
+      ? siteCrossing(`${sites.mainOrigin(request)}${pathOf(parseUri(to.slice(1)))}`, to)
       : warning(to)
     const body = Buffer.from(page)
     response.writeHead(200, {

@@ -8,7 +8,7 @@ import type { RewriteOptions } from './rewrite-markup.ts'
 import { MarkupRewriter } from './rewrite-markup.ts'
 
 /** Raised when the output changes for the same page: part of its tag, so that browsers fetch it anew. */
-export const REWRITER_VERSION = 2
+export const REWRITER_VERSION = 3
 
 export interface ContentToRewrite extends RewriteOptions {
   /** As the publisher gave it: it may name the encoding. */
