@@ -167,6 +167,55 @@ test('a site with scripts gets nothing of another site, and says so before it le
   assert.equal(node.calls.fetch.length, calls)
 })
 
+test('a site with scripts gets the editions that its reader was led to, and no other', async () => {
+  const { node, get, hostOf, allow } = gateway()
+  const site = `/${node.addEdition('site', SITE)}`
+  const Host = await hostOf(site)
+  await allow(site)
+  const edition = (number: number | string) => site.replace(/0$/, String(number))
+  const byScript = (path: string, dest = 'empty') =>
+    get(path, { 'Sec-Fetch-Dest': dest, 'Sec-Fetch-Site': 'cross-site', Host })
+  const byPage = { ...NAVIGATION, 'Sec-Fetch-Site': 'cross-site', Host }
+  const calls = node.calls.fetch.length + node.calls.lookUp.length
+  for (const chosen of [2041234567890123, -2041234567890123, 'latest']) {
+    const path = `${edition(chosen)}/c.txt?pinned`
+    for (const dest of ['empty', 'image', 'script', 'iframe']) {
+      assert.equal((await byScript(path, dest)).status, 403, `${chosen} ${dest}`)
+    }
+    const to = await get(path, { ...byPage, 'Sec-Fetch-User': '?1' })
+    assert.equal(to.headers['location'], `/outside?to=${encodeURIComponent(path.slice(0, -7))}`)
+  }
+  assert.equal(node.calls.fetch.length + node.calls.lookUp.length, calls)
+  assert.equal((await byScript(`${site}/c.txt`)).status, 200)
+  assert.equal((await get(`${site}/`, byPage)).status, 200)
+  // the gateway leads to the newest edition, whatever page asks
+  node.addEdition('site', SITE)
+  node.names.nowMs += 61_000
+  assert.equal((await byScript(`${edition(1)}/c.txt`)).status, 403)
+  assert.equal((await byScript(`${site}/c.txt`)).headers['location'], `${edition(1)}/c.txt`)
+  assert.equal((await byScript(`${edition(1)}/c.txt`)).status, 200)
+  // the address bar leads anywhere; so does a link of another page
+  node.addEdition('site', SITE, 5)
+  const typed = { ...NAVIGATION, 'Sec-Fetch-Site': 'none', Host }
+  assert.equal((await get(`${edition(5)}/c.txt?pinned`, typed)).status, 200)
+  assert.equal((await byScript(`${edition(5)}/c.txt?pinned`)).status, 200)
+  node.addEdition('site', SITE, 4)
+  assert.equal((await byScript(`${edition(4)}/c.txt?pinned`)).status, 403)
+  await get(`${edition(4)}/`, NAVIGATION)
+  assert.equal((await byScript(`${edition(4)}/c.txt?pinned`)).status, 200)
+})
+
+test('a page that was open before its site was allowed scripts goes on in its edition', async () => {
+  const { node, get, hostOf, allow } = gateway()
+  const site = `/${node.addEdition('site', SITE)}`
+  const Host = await hostOf('/KSK@a')
+  const own = await get(`${site}/`, { ...NAVIGATION, Host })
+  const { host } = new URL(own.headers['location'] ?? '')
+  await allow(site)
+  const sent = { 'Sec-Fetch-Dest': 'empty', 'Sec-Fetch-Site': 'cross-site', Host: host }
+  assert.equal((await get(`${site}/c.txt`, sent)).status, 200)
+})
+
 test('a page whose scripts are allowed comes sealed, to a browser that keeps the seal', async () => {
   const { node, get, hostOf, allow } = gateway()
   const path = `/${node.addEdition('site', { 'index.html': '<script>a</script>' })}/`
@@ -281,6 +330,14 @@ test('the page for an outside address shows it as text, and takes only GET', asy
   assert.ok(text.includes('http://evil.example/&#60;script&#62;'))
   assert.ok(!text.includes('<script') && !text.includes('href='))
   assert.match(headers['content-security-policy'] ?? '', /^default-src 'none'/)
+  for (const elsewhere of ['/\\a@evil.example/', '//a@evil.example/', '/\\/KSK@a', '/\t/a@evil/']) {
+    const page = await get(`/outside?to=${encodeURIComponent(elsewhere)}`)
+    assert.equal(page.status, 200)
+    assert.ok(!page.text.includes('href='), elsewhere)
+  }
+  assert.equal((await get('/outside?to=/XSK@a')).status, 400)
+  const crossing = await get(`/outside?to=${encodeURIComponent('/freenet:KSK%40a/\\b')}`)
+  assert.equal(crossing.status, 400)
   assert.equal((await get('/outside')).status, 400)
   assert.equal((await agent.post('/outside?to=x').set('Host', HOST)).status, 405)
 })

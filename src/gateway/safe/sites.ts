@@ -18,6 +18,7 @@ import { sendRedirect } from '../redirect.ts'
 import { rawPath, rawQuery } from '../target.ts'
 import { isKeyAttempt } from './key-path.ts'
 import { OUTSIDE_PATH } from './link-rules.ts'
+import { OpenEditions } from './open-editions.ts'
 import { ScriptPermissions } from './script-permission.ts'
 import { labelOfHost, siteLabel } from './site-label.ts'
 
@@ -45,6 +46,7 @@ export interface SitesOptions {
 export class Sites {
   /** Which of them may run scripts, by label. */
   readonly scripts = new ScriptPermissions()
+  readonly #editions = new OpenEditions()
   readonly #secret = randomBytes(SECRET_BYTES)
   readonly #host: string
   readonly #isShared: boolean
@@ -91,6 +93,11 @@ export class Sites {
     return this.#hasLogin && request.headers['sec-fetch-dest'] !== undefined
   }
 
+  /** The reader is sent on to `uri`, and no script has chosen it: it is open to those of its site. */
+  leadTo(uri: ShoalUri): void {
+    if (uri.type === 'usk') this.#editions.add(this.labelOf(uri), uri.edition)
+  }
+
   /**
    * Comes before all routes but `/outside`. Sends navigations to the origin of their site, and lets
    * nothing else through there but the site. @throws ShoalError E_ACCESS, E_ROUTE, E_URI
@@ -134,7 +141,7 @@ export class Sites {
     }
     if (request.headers['service-worker'] !== undefined) throw refused()
     const uri = parseUri(path.slice(1))
-    if (this.labelOf(uri) === label) return undefined
+    if (this.labelOf(uri) === label && this.#isOpen(uri, request)) return undefined
     const { 'sec-fetch-dest': destination } = request.headers
     const mayRunScripts = this.scripts.wasAllowed(label)
     if (destination === undefined || destination === 'document') {
@@ -147,7 +154,19 @@ export class Sites {
     return undefined
   }
 
+  /** The number of an edition could hold anything: scripts get those that they did not choose. */
+  #isOpen(uri: ShoalUri, request: Request): boolean {
+    if (uri.type !== 'usk') return true
+    const label = this.labelOf(uri)
+    if (this.scripts.wasAllowed(label) && !isByHand(request)) {
+      return this.#editions.has(label, uri.edition)
+    }
+    if (isNavigation(request)) this.leadTo(uri)
+    return true
+  }
+
   #ownAddress(uri: ShoalUri, request: Request): string {
+    this.leadTo(uri)
     return `${this.originOf(uri, request)}${rawPath(request)}${rawQuery(request)}`
   }
 }
@@ -167,6 +186,12 @@ export function isFrame(request: Request): boolean {
 function isNavigation(request: Request): boolean {
   const { 'sec-fetch-dest': destination, 'sec-fetch-mode': mode } = request.headers
   return destination === 'document' && mode === 'navigate'
+}
+
+/** True for programs, and for the address bar: no page can ask so. */
+function isByHand(request: Request): boolean {
+  const { 'sec-fetch-site': site = 'none' } = request.headers
+  return site === 'none'
 }
 
 /** True for a browser that is known to keep scripts sealed. */
