@@ -52,7 +52,7 @@ export function createContentRoute(
     }
     const ready = await attend(waits, ask)
     if (ready === undefined) return
-    if (uri.type === 'usk') await serveEdition(node, ready, uri)
+    if (uri.type === 'usk') await serveEdition(node, ready, { uri, sites })
     else await serve(node, ready)
   }
 }
@@ -66,7 +66,11 @@ function needsOtherSpelling(uri: ShoalUri, path: string): ShoalUri | undefined {
   return /%2f/i.test(path) ? uri : undefined
 }
 
-async function serveEdition(node: Node, ask: Ask, uri: ShoalUri & { type: 'usk' }): Promise<void> {
+async function serveEdition(
+  node: Node,
+  ask: Ask,
+  { uri, sites }: { uri: ShoalUri & { type: 'usk' }; sites: Sites },
+): Promise<void> {
   if (ask.isPinned && uri.edition !== 'latest' && uri.edition >= 0) {
     await serve(node, { ...ask, cacheControl: CACHE_FIXED })
     return
@@ -79,8 +83,10 @@ async function serveEdition(node: Node, ask: Ask, uri: ShoalUri & { type: 'usk' 
   const edition = ask.edition ?? (await findEdition(node, uri, { ...ask.fetchOptions, isReload }))
   const { cacheControl, link } = edition
   const inEdition = { ...ask, cacheControl, headers: { Link: link } }
-  if (edition.isElsewhere) redirect(inEdition, 307, edition.uri)
-  else await serve(node, inEdition)
+  if (edition.isElsewhere) {
+    sites.leadTo(edition.uri)
+    redirect(inEdition, 307, edition.uri)
+  } else await serve(node, inEdition)
 }
 
 async function serve(node: Node, ask: Ask): Promise<void> {
