@@ -308,6 +308,11 @@ for (const [who, headers, may] of ASKERS) {
     const json = await ask({ Accept: 'application/json' })
     assert.equal(json.headers['content-type'], may ? 'application/json' : 'video/webm')
     assert.equal((await ask({ 'Cache-Control': 'only-if-cached' })).status, may ? 200 : 403)
+    // nor by what comes at once, and what does not
+    await ask({}, '?timeout=0.1')
+    assert.equal(node.calls.fetch.at(-1)?.options.timeoutMs, may ? 100 : undefined)
+    await ask({ 'X-Shoal-Timeout': '0.1' })
+    assert.equal(node.calls.fetch.at(-1)?.options.timeoutMs, may ? 100 : undefined)
     node.nextFetch = foundWith({ documentMs: undefined, manifestMs: 1, firstMs: 1, isLocal: true })
     const content = await ask()
     assert.equal(content.status, 200)
