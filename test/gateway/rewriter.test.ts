@@ -45,6 +45,7 @@ test('where the reader allows scripts they stay, but for rules of what to fetch 
   assert.equal(allowed('<script type=SpeculationRules>{}</script>a'), 'a')
   assert.equal(allowed(`<script src="${EVIL}"></script>`), '<script></script>')
   assert.equal(allowed('<p onclick="a" data-b=c>'), '<p onclick="a" data-b="c">')
+  assert.equal(allowed('<input type=url required>'), '<input type="url" required="">')
   assert.equal(allowed('<noscript><p>a</p></noscript>b'), 'b')
   assert.equal(allowed(`<link rel=preconnect href="${EVIL}">`), '')
 })

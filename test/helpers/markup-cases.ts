@@ -37,6 +37,11 @@ export const HTML: readonly (readonly [string, string, string])[] = [
     '<iframe src="http://localhost/\\\\KSK@evil.example/x"></iframe><img src="http://127.0.0.1:1//KSK@evil.example/x">',
     '<iframe></iframe><img>',
   ],
+  [
+    'a field does not judge what is typed in it, so that styles cannot tell',
+    '<input type=email pattern=a required><input type=" Text " minlength=2 maxlength=3><input type=range min=1 max=2 step=1><textarea required rows=3></textarea><select required><meter max=3>',
+    '<input><input type=" Text "><input type="range"><textarea rows="3"></textarea><select><meter max="3">',
+  ],
   ['of two attributes the first counts', '<a href=a.html HREF="//evil">', '<a href="a.html">'],
   [
     'quotes in values are escaped',

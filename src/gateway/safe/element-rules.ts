@@ -142,6 +142,20 @@ const MAY_LEAD_AWAY = /\\|url|src|image/i
 /** A browser fills in what it has kept for the gateway, and styles can tell by `:valid` what that is. */
 const PASSWORD = /^\s*password\s*$/i
 
+/** Where readers type or choose. */
+const FIELDS = words('input textarea select')
+const JUDGES = words('max maxlength min minlength pattern required step')
+/** In these anything that is typed is `:valid`. */
+const UNJUDGED_TYPES = words(
+  'button checkbox hidden image radio range reset search submit tel text',
+)
+
+/** True where styles could tell by the attribute what was typed: whether it fits decides what they load. */
+export function judgesTyping(element: string, name: string, value: string): boolean {
+  if (!FIELDS.has(element)) return false
+  return JUDGES.has(name) || (name === 'type' && !UNJUDGED_TYPES.has(value.trim().toLowerCase()))
+}
+
 /** True where an attribute that leads nowhere may stay. */
 export function isHarmless(name: string, value: string): boolean {
   if (name === 'type' && PASSWORD.test(value)) return false

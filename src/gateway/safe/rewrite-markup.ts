@@ -10,7 +10,7 @@
  * @module
  */
 import type { ElementRule } from './element-rules.ts'
-import { elementRule, isHarmless, linksOf, VOID_ELEMENTS } from './element-rules.ts'
+import { elementRule, isHarmless, judgesTyping, linksOf, VOID_ELEMENTS } from './element-rules.ts'
 import { isPartOfHint, isWanted } from './hint-rules.ts'
 import { safeLink } from './link-rules.ts'
 import type { Attribute, MarkupHandler, Syntax } from './markup-reader.ts'
@@ -263,6 +263,7 @@ export class MarkupRewriter implements MarkupHandler {
   /** The value of an attribute that leads nowhere; undefined: it must go. */
   #plainValue(element: string, name: string, value: string): string | undefined {
     if (name === 'xmlns') return element !== 'svg' && NAMESPACES.has(value) ? value : undefined
+    if (!this.#areScriptsAllowed && judgesTyping(element, name, value)) return undefined
     const isKept =
       isHarmless(name, value) ||
       isPartOfHint(element, name) ||
