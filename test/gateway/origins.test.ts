@@ -223,12 +223,16 @@ test('a page whose scripts are allowed comes sealed, to a browser that keeps the
   const sent = { ...NAVIGATION, ...CHROMIUM, Host }
   const before = await get(path, sent)
   assert.equal(before.text, '')
+  assert.equal(before.headers['x-dns-prefetch-control'], 'off')
+  assert.match(before.headers['permissions-policy'] ?? '', /camera=\(\)/)
   assert.match(before.headers['content-security-policy'] ?? '', /^sandbox allow-downloads; /)
   await allow(path)
   const allowed = await get(path, sent)
   assert.equal(allowed.text, '<script>a</script>')
   assert.match(allowed.headers['content-security-policy'] ?? '', /^sandbox allow-scripts; /)
   assert.equal(allowed.headers['connection-allowlist'], '(response-origin)')
+  assert.match(allowed.headers['permissions-policy'] ?? '', /(?:^|, )clipboard-write=\(\)(?:,|$)/)
+  assert.equal(allowed.headers['x-dns-prefetch-control'], 'off')
   assert.notEqual(allowed.headers['etag'], before.headers['etag'])
   // the way back shows what a cache holds, whatever has become of the permission
   assert.equal(allowed.headers['cache-control'], 'no-store')

@@ -47,7 +47,7 @@ export const LOGIN_POLICY = [
 /**
  * Scripts in an opaque origin: they have no storage, and read nothing of other pages. No worker, which
  * would outlive the page and could answer for it. What a policy of this kind cannot stop (navigation,
- * WebRTC, hints) the header beside it does, see `SEAL`.
+ * peer connections, hints) the header beside it does, see `SEAL`.
  */
 export const SCRIPT_POLICY = [
   "sandbox allow-scripts; default-src 'self' data: blob:",
@@ -58,11 +58,27 @@ export const SCRIPT_POLICY = [
   "object-src 'none'",
   "form-action 'none'",
   "base-uri 'none'",
-  "webrtc 'block'",
 ].join('; ')
 
 /** Connection-Allowlist: nothing is connected to but the origin of the page, by whatever means. */
 export const SEAL = '(response-origin)'
+
+/** What Chromium 156 knows by these names; it complains of all others. */
+const DENIED = `
+  accelerometer browsing-topics camera captured-surface-control clipboard-read clipboard-write
+  compute-pressure digital-credentials-create digital-credentials-get display-capture
+  encrypted-media gamepad geolocation gyroscope hid identity-credentials-get idle-detection
+  interest-cohort keyboard-map language-detector language-model local-fonts magnetometer microphone
+  midi on-device-speech-recognition otp-credentials payment private-state-token-issuance
+  private-state-token-redemption publickey-credentials-create publickey-credentials-get
+  screen-wake-lock serial speaker-selection storage-access summarizer translator usb
+  window-management xr-spatial-tracking`
+
+/** Permissions-Policy of all that the origin of a site answers: a page gets to play sound and film, and full screen. */
+export const PERMISSIONS = DENIED.trim()
+  .split(/\s+/)
+  .map((feature) => `${feature}=()`)
+  .join(', ')
 
 const REWRITTEN: ReadonlyMap<string, Syntax> = new Map([
   ['text/html', 'html'],

@@ -19,6 +19,7 @@ import { rawPath, rawQuery } from '../target.ts'
 import { isKeyAttempt } from './key-path.ts'
 import { OUTSIDE_PATH } from './link-rules.ts'
 import { OpenEditions } from './open-editions.ts'
+import { PERMISSIONS } from './policy.ts'
 import { ScriptPermissions } from './script-permission.ts'
 import { labelOfHost, siteLabel } from './site-label.ts'
 
@@ -106,6 +107,7 @@ export class Sites {
     return (request, response, next) => {
       const label = labelOfHost(request.headers.host)
       const path = rawPath(request)
+      if (label !== undefined) response.setHeader('Permissions-Policy', PERMISSIONS)
       if (!this.areApart || (label === undefined && !isKeyAttempt(path))) {
         next()
         return
