@@ -50,6 +50,18 @@ test('where the reader allows scripts they stay, but for rules of what to fetch 
   assert.equal(allowed(`<link rel=preconnect href="${EVIL}">`), '')
 })
 
+test('a tag has at most 256 attributes, and an address outside at most 4,096 characters', () => {
+  const names = Array.from(
+    { length: 300 },
+    (_, i) => `aria-${'a'.repeat(i % 100)}${'xyz'[Math.floor(i / 100)]}`,
+  )
+  const written = rewrite(`<p ${names.join(' ')}>`)
+  assert.deepEqual(written.match(/aria-[a-z]+/g), names.slice(0, 256))
+  const link = (length: number) => `<a href="${'http://a/'.padEnd(length, 'b')}">`
+  assert.match(rewrite(link(4096)), /^<a href="\/outside\?to=http%3A%2F%2Fa%2Fb+">$/)
+  assert.equal(rewrite(link(4097)), '<a>')
+})
+
 /** What no context of HTML reads in another way: text without `<`, and tags of one plain form. */
 const PLAIN =
   /^(?:[^<]|<[\s=\d]|<!doctype html>|<\/[a-z][a-z0-9._-]*>|<[a-z][a-z0-9._-]*(?: [a-z][a-z0-9:-]*="[^"<>]*")*>)*$/

@@ -4,35 +4,63 @@
  * @module
  */
 
+type Extension =
+  | 'html'
+  | 'xhtml'
+  | 'svg'
+  | 'xml'
+  | 'm3u'
+  | 'mp4'
+  | 'sxg'
+  | 'txt'
+  | 'png'
+  | 'bin'
+  | 'css'
+  | 'json'
+  | ''
+
 export interface Trick {
   /** Small letters and digits: part of paths. */
   readonly name: string
   /** Decides the type that it is served with. */
-  readonly extension: 'html' | 'xhtml' | 'svg' | 'xml'
+  readonly extension: Extension
+  /** What its bytes are, where its extension says something else; without a defence it is served as that. */
+  readonly means?: Extension
   /** `url` is an address at the canary, `host` its host and port. */
-  readonly page: (url: string, host: string) => string
-  /** Browsers keep these to themselves here even where nothing is in their way. */
-  readonly isSilent?: true
+  readonly page: (url: string, host: string) => string | Uint8Array
+  /** Somebody clicks the button in it. */
+  readonly isClicked?: true
   /** Visited by itself: it asks for nothing that has a path, or only while somebody looks at it. */
   readonly isAlone?: true
 }
 
-type Page = Trick['page']
+type Page = (url: string, host: string) => string
 
 const SVG = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 const XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
 
-function html(name: string, page: Page, isSilent?: true): Trick {
+function html(name: string, page: Page): Trick {
   return {
     name,
     extension: 'html',
-    page: (url, host) => `<!doctype html><body>${page(url, host)}`,
-    ...(isSilent && { isSilent }),
+    page: (url, host) => `<!doctype html><title>${name}</title><body>${page(url, host)}`,
   }
 }
 
-function script(name: string, page: Page, isSilent?: true): Trick {
-  return html(name, (url, host) => `<script>${page(url, host)}</script>`, isSilent)
+function script(name: string, page: Page): Trick {
+  return html(name, (url, host) => `<script>${page(url, host)}</script>`)
+}
+
+/** HTML under another type, or none: a browser must not find out what it is. */
+function sniffed(name: string, extension: Extension, means: 'html' | 'svg' | 'xhtml'): Trick {
+  const root = means === 'svg' ? `svg ${SVG}` : `html ${XHTML}`
+  const page = (url: string) =>
+    `<${root}><image xmlns="http://www.w3.org/2000/svg" href="${url}" src="${url}" width="9" height="9"/><img ${XHTML} src="${url}"/></${root.split(' ')[0] ?? ''}>`
+  return { name, extension, means, page }
+}
+
+function clicked(name: string, page: Page): Trick {
+  return { ...html(name, page), isClicked: true }
 }
 
 function alone(trick: Trick): Trick {
@@ -43,13 +71,34 @@ function css(name: string, rule: (url: string) => string): Trick {
   return html(name, (url) => `<style>${rule(url)}</style><p id="p">text<ul><li>item</ul>`)
 }
 
-function svg(name: string, content: (url: string) => string, isSilent?: true): Trick {
+function svg(name: string, content: (url: string) => string): Trick {
   return {
     name,
     extension: 'svg',
     page: (url) => `<svg ${SVG} width="9" height="9">${content(url)}</svg>`,
-    ...(isSilent && { isSilent }),
   }
+}
+
+function playlist(url: string): string {
+  return `#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n${url}\n#EXT-X-ENDLIST\n`
+}
+
+/** A signed exchange that wants its certificate from the canary before anything else. */
+function exchange(host: string): Uint8Array {
+  const fallback = Buffer.from(`https://${host}/fallback`)
+  const now = Math.floor(Date.now() / 1000)
+  const hash = 'A'.repeat(43)
+  const signature = Buffer.from(
+    `label;cert-sha256=*${hash}=*;cert-url="https://${host}/certificate";date=${now - 60};expires=${now + 3600};` +
+      `integrity="digest/mi-sha256-03";sig=*AAAA*;validity-url="https://${host}/validity"`,
+  )
+  const header = Buffer.from('\xa1G:statusC200', 'latin1')
+  const sizes = Buffer.alloc(6)
+  sizes.writeUIntBE(signature.length, 0, 3)
+  sizes.writeUIntBE(header.length, 3, 3)
+  const start = Buffer.from('sxg1-b3\0\0\0', 'latin1')
+  start.writeUInt16BE(fallback.length, 8)
+  return Buffer.concat([start, fallback, sizes, signature, header, Buffer.from('x')])
 }
 
 /** Without scripts. */
@@ -71,25 +120,20 @@ export const MARKUP_TRICKS: readonly Trick[] = [
   html('iframe', (url) => `<iframe src="${url}"></iframe>`),
   html('srcdoc', (url) => `<iframe srcdoc="<img src='${url}'>"></iframe>`),
   html('dataframe', (url) => `<iframe src="data:text/html,<img src='${url}'>"></iframe>`),
-  html('frameset', (url) => `</body><frameset><frame src="${url}"></frameset>`, true),
+  {
+    name: 'frameset',
+    extension: 'html',
+    page: (url) => `<!doctype html><frameset><frame src="${url}"></frameset>`,
+  },
   html('object', (url) => `<object data="${url}"></object>`),
   html('embed', (url) => `<embed src="${url}">`),
   html('stylesheet', (url) => `<link rel=stylesheet href="${url}">`),
-  html('icon', (url) => `<link rel=icon href="${url}">`, true),
-  html('manifest', (url) => `<link rel=manifest href="${url}">`, true),
   html('prefetch', (url) => `<link rel=prefetch href="${url}">`),
   html('preload', (url) => `<link rel=preload as=image href="${url}">`),
   html('preloadset', (url) => `<link rel=preload as=image imagesrcset="${url}">`),
   html('modulepreload', (url) => `<link rel=modulepreload href="${url}">`),
   alone(html('preconnect', (url) => `<link rel=preconnect href="${url}">`)),
-  html('dnsprefetch', (url) => `<link rel=dns-prefetch href="${url}">`, true),
-  html('prerender', (url) => `<link rel=prerender href="${url}">`, true),
   html('refresh', (url) => `<meta http-equiv=refresh content="0;url=${url}">`),
-  html(
-    'refreshlater',
-    (url) => `<noscript><meta http-equiv=refresh content="0;url=${url}"></noscript>`,
-    true,
-  ),
   html('base', (url) => `<base href="${url}/"><img src="x">`),
   html('noscript', (url) => `<noscript><p title="</noscript><img src='${url}'>">`),
   html('styletag', (url) => `<svg><p><style><a title="</style><img src='${url}'>">`),
@@ -105,7 +149,6 @@ export const MARKUP_TRICKS: readonly Trick[] = [
   html('textarea', (url) => `<svg><textarea><img src="${url}">`),
   html('titletag', (url) => `<svg><title><img src="${url}">`),
   html('xmp', (url) => `<math><xmp><img src="${url}">`),
-  html('plaintext', (url) => `<select><plaintext></select><img src="${url}">`, true),
   html(
     'template',
     (url) => `<div><template shadowrootmode=open><img src="${url}"></template></div>`,
@@ -164,6 +207,28 @@ export const MARKUP_TRICKS: readonly Trick[] = [
     page: (url) => `<?xml-stylesheet type="text/css" href="${url}"?><a/>`,
   },
   {
+    name: 'transform',
+    extension: 'xml',
+    page: (url) =>
+      `<?xml-stylesheet type="text/xsl" href="transform.xml"?><t:stylesheet version="1.0" xmlns:t="http://www.w3.org/1999/XSL/Transform"><t:template match="/"><html ${XHTML}><body><img src="${url}"/></body></html></t:template></t:stylesheet>`,
+  },
+  { name: 'playlist', extension: 'm3u', page: playlist },
+  { name: 'playlistfilm', extension: 'mp4', page: playlist },
+  alone({ name: 'exchange', extension: 'sxg', page: (_, host) => exchange(host) }),
+  clicked('form', (url) => `<form action="${url}"><button>a</button></form>`),
+  clicked('formbutton', (url) => `<form><button formaction="${url}">a</button></form>`),
+  clicked('formpost', (url) => `<form method=post action="${url}"><button>a</button></form>`),
+  clicked('ping', (url) => `<a href="#a" ping="${url}"><button>a</button></a>`),
+  clicked('target', (url) => `<a href="${url}" target="_blank"><button>a</button></a>`),
+  sniffed('snifftext', 'txt', 'html'),
+  sniffed('sniffpicture', 'png', 'svg'),
+  sniffed('sniffbytes', 'bin', 'html'),
+  sniffed('sniffxml', 'bin', 'xhtml'),
+  sniffed('snifffilm', 'mp4', 'html'),
+  sniffed('sniffstyle', 'css', 'svg'),
+  sniffed('sniffjson', 'json', 'xhtml'),
+  sniffed('sniffnothing', '', 'html'),
+  {
     name: 'xhtmlimage',
     extension: 'xhtml',
     page: (url) => `<html ${XHTML}><head><title/></head><body><img src="${url}"/></body></html>`,
@@ -171,22 +236,16 @@ export const MARKUP_TRICKS: readonly Trick[] = [
 ]
 
 const insert = (markup: string) => `document.body.innerHTML=${JSON.stringify(markup)}`
-const hint = (rel: string, url: string) =>
-  `const l=document.createElement('link');l.rel='${rel}';l.href='${url}';document.head.append(l)`
+const hint = (rel: string, url: string, more = '') =>
+  `const l=document.createElement('link');${more}l.rel='${rel}';l.href='${url}';document.head.append(l)`
 
 /** With scripts: those of a page whose reader allowed them must fail, too. */
 export const SCRIPT_TRICKS: readonly Trick[] = [
   script('fetch', (url) => `fetch('${url}',{mode:'no-cors'}).catch(()=>{})`),
-  script('fetchlater', (url) => `self.fetchLater?.('${url}',{activateAfter:0})`, true),
   script('request', (url) => `const r=new XMLHttpRequest;r.open('GET','${url}');r.send()`),
   script('beacon', (url) => `navigator.sendBeacon('${url}','x')`),
   script('socket', (_, host) => `new WebSocket('ws://${host}/socket')`),
   script('events', (url) => `new EventSource('${url}')`),
-  script(
-    'transport',
-    (_, host) => `new WebTransport('https://${host}/transport').ready.catch(()=>{})`,
-    true,
-  ),
   script('imageobject', (url) => `new Image().src='${url}'`),
   script('inserted', (url) => insert(`<img src=${url}><iframe src=${url}></iframe>`)),
   script('insertedstyle', (url) => insert(`<style>@import '${url}';</style>`)),
@@ -197,9 +256,9 @@ export const SCRIPT_TRICKS: readonly Trick[] = [
   ),
   script('written', (url) => `document.write('<meta http-equiv=refresh content="0;url=${url}">')`),
   alone(script('hintpreconnect', (url) => hint('preconnect', url))),
-  script('hintdns', (url) => hint('dns-prefetch', url), true),
   script('hintprefetch', (url) => hint('prefetch', url)),
-  script('hintpreload', (url) => `${hint('preload', url)};l.as='fetch'`, true),
+  script('hintpreload', (url) => hint('preload', url, "l.as='image';")),
+  script('hintdictionary', (url) => hint('compression-dictionary', url)),
   alone(
     script(
       'speculation',
@@ -249,11 +308,6 @@ export const SCRIPT_TRICKS: readonly Trick[] = [
     (url) =>
       `const f=document.createElement('iframe');f.src=URL.createObjectURL(new Blob(["<script>fetch('${url}')<\\/script><img src='${url}'>"],{type:'text/html'}));document.body.append(f)`,
   ),
-  script(
-    'locationdata',
-    (url) => `location=URL.createObjectURL(new Blob(["<img src='${url}'>"],{type:'text/html'}))`,
-    true,
-  ),
   script('worker', (url) => `new Worker(URL.createObjectURL(new Blob(["fetch('${url}')"])))`),
   script(
     'sharedworker',
@@ -262,13 +316,34 @@ export const SCRIPT_TRICKS: readonly Trick[] = [
   script('module', (url) => `import('${url}').catch(()=>{})`),
   script('audioobject', (url) => `new Audio('${url}').play().catch(()=>{})`),
   script('fontface', (url) => `new FontFace('f','url(${url})').load().catch(()=>{})`),
-  script('worklet', (url) => `CSS.paintWorklet?.addModule('${url}').catch(()=>{})`, true),
+  script('worklet', (url) => `new AudioContext().audioWorklet.addModule('${url}').catch(()=>{})`),
+  script('streamsocket', (_, host) => `new WebSocketStream('ws://${host}/streamsocket')`),
   script(
-    'reporting',
+    'payment',
     (url) =>
-      `document.cookie='a=b';new ReportingObserver(()=>{}).observe();fetch('/x?${url}').catch(()=>{})`,
-    true,
+      `new PaymentRequest([{supportedMethods:'${url}'}],{total:{label:'a',amount:{currency:'USD',value:'1'}}}).canMakePayment()`,
   ),
+  alone(
+    script(
+      'identity',
+      (url) =>
+        `navigator.credentials.get({identity:{mode:'passive',providers:[{configURL:'${url}',clientId:'a'}]}}).catch(()=>{})`,
+    ),
+  ),
+  script(
+    'playlist',
+    (url) =>
+      `const v=document.createElement('video');v.src=URL.createObjectURL(new Blob([${JSON.stringify(playlist(url))}],{type:'application/vnd.apple.mpegurl'}));document.body.append(v)`,
+  ),
+  script(
+    'bundle',
+    (url) =>
+      `const s=document.createElement('script');s.type='webbundle';s.textContent=JSON.stringify({source:'${url}',resources:['${url}/a']});document.head.append(s)`,
+  ),
+  script('openblank', (url) => `const w=open('about:blank');if(w)w.location='${url}'`),
+  script('dataimport', (url) => `import('data:text/javascript,import "${url}"').catch(()=>{})`),
+  script('keepalive', (url) => `fetch('${url}',{keepalive:true,mode:'no-cors'}).catch(()=>{})`),
+  clicked('scriptclick', (url) => `<button onclick="location='${url}'">a</button>`),
   html('handler', (url) => `<img src="data:," onerror="new Image().src='${url}'">`),
   html(
     'javascriptframe',

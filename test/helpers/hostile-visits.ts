@@ -2,7 +2,9 @@
  * Tricks in a real browser: behind the gateway, and behind a plain server that does nothing about them.
  * @module
  */
+import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -18,6 +20,8 @@ import type { Canary } from './canary.ts'
 import { args, executablePath } from './chromium.ts'
 import type { FakeNode } from './fake-node.ts'
 import { createFakeNode } from './fake-node.ts'
+import type { Given } from './fake-tree.ts'
+import { contentFrom } from './fake-tree.ts'
 import type { Trick } from './hostile-tricks.ts'
 
 const TYPES = {
@@ -25,11 +29,17 @@ const TYPES = {
   xhtml: 'application/xhtml+xml',
   svg: 'image/svg+xml',
   xml: 'application/xml',
+  m3u: 'audio/mpegurl',
+  mp4: 'video/mp4',
+  sxg: 'application/signed-exchange;v=b3',
 } as const
-const PAGES_AT_ONCE = 16
-/** What a page sets in motion has come by then: where nothing holds it back most of it takes 100 ms. */
-const SETTLED_MS = 1000
-/** Longest wait for a trick that nothing holds back, on a machine that has other things to do, ms. */
+const PAGES_AT_ONCE = 24
+/** What is waited for a page at least, and how often as long as a page takes that nothing holds back. */
+const SETTLED_MS = 500
+const SETTLED_TIMES = 4
+/** What has not loaded all it has by then goes on loading while the others settle, ms. */
+const LOADED_MS = 1000
+/** Longest wait for anything, on a machine that has other things to do, ms. */
 const MAX_WAIT_MS = 15_000
 const POLL_MS = 100
 
@@ -39,31 +49,74 @@ export async function launchWithProfile(): Promise<BrowserContext> {
 }
 
 function pathOf({ name, extension }: Trick): string {
-  return `${name}.${extension}`
+  return extension === '' ? name : `${name}.${extension}`
 }
 
-function sourceOf({ name, page }: Trick, canary: Canary): string {
+/** What a browser has to take it for, so that it can do anything. */
+function typeOf(trick: Trick): string {
+  const extension = trick.means ?? trick.extension
+  return extension in TYPES ? TYPES[extension as keyof typeof TYPES] : TYPES.html
+}
+
+function sourceOf({ name, page }: Trick, canary: Canary): string | Uint8Array {
   return page(`http://${canary.host}/${name}`, canary.host)
 }
 
 /** A page for each trick. */
-export function filesOf(
-  tricks: readonly Trick[],
-  canary: Canary,
-): Readonly<Record<string, string>> {
-  return Object.fromEntries(tricks.map((trick) => [pathOf(trick), sourceOf(trick, canary)]))
+export function filesOf(tricks: readonly Trick[], canary: Canary): Readonly<Record<string, Given>> {
+  const files = tricks.map((trick) => {
+    const type = trick.means === undefined ? typeOf(trick) : undefined
+    return [pathOf(trick), contentFrom(sourceOf(trick, canary), type)]
+  })
+  return Object.fromEntries(files) as Record<string, Given>
 }
 
-/** Opens the page of every trick, some at a time, and gives each the time to do its worst. */
+/**
+ * Opens the page of every trick, some at a time, and gives each the time to do its worst: several times as long as
+ * a page that is opened after them takes, that nothing holds back. Throws where one of them is not served.
+ */
 export async function visit(
   context: BrowserContext,
   site: string,
   tricks: readonly Trick[],
 ): Promise<void> {
-  for (const some of groupsOf(tricks)) {
-    const urls = some.map((trick) => `${site}${pathOf(trick)}`)
-    await visitTogether(context, urls, () => delay(SETTLED_MS))
+  const bell = await startBell(context)
+  try {
+    for (const some of groupsOf(tricks)) await visitTogether(context, { site, some }, bell.ring)
+  } finally {
+    bell.close()
   }
+}
+
+/** A plain page in the first window that calls out: when that has come, so has what was set in motion before. */
+async function startBell(
+  context: BrowserContext,
+): Promise<{ readonly ring: () => Promise<void>; readonly close: () => void }> {
+  let heard = (): void => {}
+  const server = createServer((request, response) => {
+    if (request.url?.startsWith('/rings')) heard()
+    response.setHeader('Content-Type', 'text/html').end(`<img src="/rings?${Math.random()}">`)
+  })
+  const url = await listen(server)
+  const ring = async () => {
+    const beganMs = performance.now()
+    const ringing = new Promise<void>((resolve) => (heard = resolve))
+    await context.pages()[0]?.goto(url)
+    await ringing
+    await delay(Math.max(SETTLED_MS, SETTLED_TIMES * (performance.now() - beganMs)))
+  }
+  return { ring, close: () => closeServer(server) }
+}
+
+async function listen(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+}
+
+function closeServer(server: Server): void {
+  server.closeAllConnections()
+  server.close()
 }
 
 function groupsOf(tricks: readonly Trick[]): readonly (readonly Trick[])[] {
@@ -77,20 +130,34 @@ function groupsOf(tricks: readonly Trick[]): readonly (readonly Trick[])[] {
 
 async function visitTogether(
   context: BrowserContext,
-  urls: readonly string[],
+  { site, some }: { readonly site: string; readonly some: readonly Trick[] },
   settle: () => Promise<void>,
 ): Promise<void> {
-  await Promise.all(urls.map((url) => open(context, url)))
+  await Promise.all(some.map((trick) => open(context, `${site}${pathOf(trick)}`, trick)))
   await settle()
-  const [first, ...others] = context.pages() // the browser ends with its last page
-  await first?.goto('about:blank')
-  await Promise.all(others.map((page) => page.close()))
+  const [, ...visited] = context.pages() // the browser ends with its last page
+  await Promise.all(visited.map((page) => page.close()))
 }
 
-async function open(context: BrowserContext, url: string): Promise<void> {
+async function open(
+  context: BrowserContext,
+  url: string,
+  { name, extension, isClicked }: Trick,
+): Promise<void> {
   const page = await context.newPage()
-  // a page that leads itself away may never have been there
-  await page.goto(url, { timeout: 10_000, waitUntil: 'commit' }).catch(() => {})
+  const [response] = await Promise.all([
+    page.waitForResponse((answer) => answer.url() === url, { timeout: MAX_WAIT_MS }),
+    // a page that leads itself away may never have been there, and what is saved never is
+    page.goto(url, { timeout: MAX_WAIT_MS, waitUntil: 'commit' }).catch(() => {}),
+  ])
+  // to a browser that takes it for one an exchange is a redirection; the gateway has none but to itself
+  const isExchange = response.status() === 303 && extension === 'sxg'
+  assert.ok(response.status() === 200 || isExchange, `${url}: ${response.status()}`)
+  await page.waitForLoadState('load', { timeout: LOADED_MS }).catch(() => {})
+  if (isClicked === true) {
+    assert.ok((await page.content()).includes(name), `${url} is the page of the trick`)
+    await page.click('button', { noWaitAfter: true })
+  }
 }
 
 /** The names of the tricks that the canary should have heard of, and did not, without any defence. */
@@ -103,30 +170,32 @@ export async function silentOnes(
   const server = createServer((request, response) => {
     const trick = pages.get(request.url ?? '')
     response.writeHead(trick === undefined ? 404 : 200, {
-      'Content-Type': TYPES[trick?.extension ?? 'html'],
+      'Content-Type': trick === undefined ? TYPES.html : typeOf(trick),
+      'X-Content-Type-Options': 'nosniff', // signed exchanges ask for it
     })
     response.end(trick === undefined ? '' : sourceOf(trick, canary))
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  })
+  const site = await listen(server)
   const silent: string[] = []
-  const loud = tricks.filter(({ isSilent }) => isSilent !== true)
-  for (const some of groupsOf(loud)) {
-    const heardBefore = canary.heard.length
-    const isHeard = ({ name, isAlone }: Trick) =>
-      isAlone ? canary.heard.length > heardBefore : isAskedFor(canary, name)
-    const unheard = () => some.filter((trick) => !isHeard(trick)).map(({ name }) => name)
-    const urls = some.map((trick) => `http://127.0.0.1:${port}/${pathOf(trick)}`)
-    await visitTogether(context, urls, async () => {
-      for (let waitedMs = 0; waitedMs < MAX_WAIT_MS && unheard().length > 0; waitedMs += POLL_MS) {
-        await delay(POLL_MS)
-      }
-    })
-    silent.push(...unheard())
+  try {
+    for (const some of groupsOf(tricks)) {
+      const heardBefore = canary.heard.length
+      const isHeard = ({ name, isAlone }: Trick) =>
+        isAlone ? canary.heard.length > heardBefore : isAskedFor(canary, name)
+      const unheard = () => some.filter((trick) => !isHeard(trick)).map(({ name }) => name)
+      await visitTogether(context, { site, some }, () => until(() => unheard().length === 0))
+      silent.push(...unheard())
+    }
+  } finally {
+    closeServer(server)
   }
-  server.closeAllConnections()
-  server.close()
   return silent
+}
+
+async function until(isDone: () => boolean): Promise<void> {
+  for (let waitedMs = 0; waitedMs < MAX_WAIT_MS && !isDone(); waitedMs += POLL_MS) {
+    await delay(POLL_MS)
+  }
 }
 
 function isAskedFor({ heard }: Canary, name: string): boolean {
@@ -157,7 +226,7 @@ export class HostileGateway {
   }
 
   /** Publishes a site; returns its address in its own origin, with the slash. */
-  async publish(document: string, files: Readonly<Record<string, string>>): Promise<string> {
+  async publish(document: string, files: Readonly<Record<string, Given>>): Promise<string> {
     const uri = this.node.addEdition(document, { 'index.html': 'front', ...files })
     const page = await this.#context.newPage()
     await page.goto(`${this.url}${uri}/`)
