@@ -62,7 +62,8 @@ export async function downloadFolder(
   const folder =
     kept.identity === undefined ? await create(request, identity) : await PartFolder.open(path)
   request.onsize(sizeBytes)
-  await checkRoom(path, sizeBytes - kept.bytes)
+  // later for each file as it comes: how much is there is not known before
+  if (kept.identity === undefined) await checkRoom(path, sizeBytes)
   const missing = await new FolderDownload({ ...request, identity }, folder, fetch).run()
   if (missing !== undefined) return missing
   request.signal.throwIfAborted()

@@ -144,6 +144,29 @@ test('a part of a folder and an empty one are downloaded, too', async (t) => {
   assert.deepEqual(await readdir(join(folder, 'e')), [])
 })
 
+test('room for a whole folder is asked for before anything of it is there, and not again', async (t) => {
+  const given = await bench(t)
+  const { transfers, node, gate, path } = given
+  const uri = `${node.addFolder({ a: 'a', z: 'z' }, 'site')}/`
+  stall(given, 'z')
+  await transfers.add({ uri, path })
+  await until(() => transfers.get(1)?.doneBytes === 1)
+  await transfers.change(1, { paused: true })
+  gate.fetch = async (key, options = {}) => {
+    const outcome = await node.fetch(key, options)
+    if (outcome.type !== 'folder') return outcome
+    const entries = (async function* () {
+      for await (const entry of outcome.entries) {
+        yield entry.name === 'a' ? { ...entry, size: 2 ** 52 } : entry // as if the disk were filled by it
+      }
+    })()
+    return { ...outcome, entries }
+  }
+  await transfers.change(1, { paused: false })
+  await until(() => transfers.get(1)?.phase === 'failed' || transfers.get(1)?.phase === 'done')
+  assert.notEqual(transfers.get(1)?.fault, 'E_STORE_FULL')
+})
+
 test('after a restart a folder goes on: with what is missing, in a large file where that was', async (t) => {
   const given = await bench(t)
   const { transfers, node, gate, path, open } = given
