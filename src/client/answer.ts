@@ -5,8 +5,8 @@
  */
 import type { TransportResponse } from './transport.ts'
 
-/** Longest JSON answer that is read, bytes; ours are far below. */
-const MAX_JSON_BYTES = 1_048_576
+/** Longest JSON answer that is read, bytes: a list of 1,000 downloads with long paths has 10 MiB. */
+const MAX_JSON_BYTES = 16 * 1_048_576
 /** Longest event that is read, characters; ours have some hundred. */
 const MAX_EVENT_LENGTH = 65_536
 

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
 
+import { ShoalClient } from '../../src/client/index.ts'
 import { ShoalError } from '../../src/errors.ts'
 import { formatUri } from '../../src/keys/uri.ts'
 import type { TransferRequest } from '../../src/node-types.ts'
@@ -287,4 +289,9 @@ test('the 1,001st download is refused until one is done, however long keys and p
   for (let i = 0; i < 1000; i++) await add(i)
   await assert.rejects(add(1000), { code: 'E_BUSY' })
   await assert.rejects(add(7), { code: 'E_EXISTS' })
+  const text = JSON.stringify({ transfers: transfers.list() })
+  const body = Readable.from([Buffer.from(text)])
+  const answer = { status: 200, statusText: 'OK', header: () => 'application/json', body }
+  const client = new ShoalClient({ transport: () => Promise.resolve(answer) })
+  assert.equal((await client.listTransfers()).length, 1000, `${text.length} characters`)
 })
