@@ -9,7 +9,7 @@ import type { Arguments, Command } from './command.ts'
 import { CommandError, EXIT_DONE, systemCode, UsageError } from './failures.ts'
 import {
   GATEWAY_OPTION,
-  gatewayOf,
+  gatewayFor,
   getContent,
   isFolderPath,
   type Content,
@@ -60,8 +60,7 @@ export const getCommand: Command = {
 
 async function get(given: Arguments, io: Io): Promise<number> {
   const key = parsePastedKey(given.operand(0))
-  const asked = given.text('gateway') === undefined ? key.gateway : undefined
-  const gateway = asked ?? gatewayOf(given)
+  const gateway = gatewayFor(given, key)
   checkOptions(given)
   if (given.flag('background')) return addTransfer({ gateway, key: key.path, given }, io)
   const output = given.text('output')
@@ -163,7 +162,8 @@ async function writeFile(
   const target = old === undefined ? path : await realpath(path)
   const part = partBeside(target)
   try {
-    if (await fillFile(part, 'new', fill)) await rename(part, target)
+    const mode = old === undefined ? undefined : old.mode & 0o777 // a private file stays one
+    if (await fillFile(part, 'new', fill, mode)) await rename(part, target)
   } finally {
     await rm(part, { force: true })
   }

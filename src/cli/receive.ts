@@ -58,19 +58,22 @@ export function partBeside(path: string): string {
 }
 
 /**
- * Opens `path` and closes it whatever `fill` does. `new`: a file that is not there yet, and follows no link;
- * `device`: written as it is. @throws CommandError where the folder is not there.
+ * Opens `path` and closes it whatever `fill` does. `new`: a file that is not there yet, and follows no link, with
+ * the permissions `mode`, default those of any new file; `device`: written as it is. @throws CommandError where
+ * the folder is not there.
  */
 export async function fillFile<T>(
   path: string,
   what: 'new' | 'device',
   fill: (target: Writable) => Promise<T>,
+  mode?: number,
 ): Promise<T> {
-  const file = await open(path, what === 'new' ? 'wx' : 'w').catch((error: unknown) => {
+  const file = await open(path, what === 'new' ? 'wx' : 'w', mode).catch((error: unknown) => {
     if (systemCode(error) !== 'ENOENT') throw error
     throw new CommandError(`the folder ${dirname(path)} is not there (ENOENT)`, { cause: error })
   })
   try {
+    if (mode !== undefined) await file.chmod(mode) // whatever the umask
     return await fill(file.createWriteStream())
   } finally {
     await file.close() // the stream does so itself at its end, but not where nothing came

@@ -1,6 +1,6 @@
 /** @module */
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -59,13 +59,14 @@ test('content goes to a file, which replaces the old one when it is whole', asyn
   assert.equal((await readdir(folder)).filter((name) => name.endsWith('.part')).length, 0)
 })
 
-test('a link is written through, and a device as it is', async () => {
+test('a link is written through, a device as it is, and a private file stays private', async () => {
   const target = join(folder, 'target')
   const link = join(folder, 'link')
-  await writeFile(target, 'old')
+  await writeFile(target, 'old', { mode: 0o600 })
   await symlink(target, link)
   await runCli(get('text', '-o', link))
   assert.equal(await readFile(target, 'utf8'), 'hello')
+  assert.equal((await stat(target)).mode & 0o777, 0o600)
   assert.equal((await runCli(get('text', '-o', '/dev/null'))).exit, 0)
 })
 
