@@ -4,7 +4,7 @@
  */
 import type { Arguments, Command } from './command.ts'
 import { EXIT_DONE } from './failures.ts'
-import { clientOf, GATEWAY_OPTION, gatewayOf } from './gateway-client.ts'
+import { clientOf, GATEWAY_OPTION, gatewayFor } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
 import { parsePastedKey } from './pasted-key.ts'
 import { showSpread } from './spread.ts'
@@ -26,8 +26,7 @@ export const announceCommand: Command = {
 
 async function announce(given: Arguments, io: Io): Promise<number> {
   const key = parsePastedKey(given.operand(0))
-  const asked = given.text('gateway') === undefined ? key.gateway : undefined
-  const gateway = asked ?? gatewayOf(given)
+  const gateway = gatewayFor(given, key)
   const { signal } = io
   const { uri, statusPath } = await clientOf(gateway).announce(key.path.slice(1), { signal })
   writeLine(io.stdout, oneLine(uri))

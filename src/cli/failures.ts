@@ -65,7 +65,9 @@ export function withFolder(error: unknown, dataDir: string): unknown {
 
 /** What can be done about it from where the person is. */
 function adviceFor(code: string | undefined): string {
-  return code === 'E_TOKEN' ? ': put it into the variable SHOAL_TOKEN' : ''
+  return code === 'E_TOKEN'
+    ? ': put it into the variable SHOAL_TOKEN; a pasted address needs --gateway, too'
+    : ''
 }
 
 /** Our own code (spec §10) of an error or of what it wraps: the word that the manual can be searched for. */

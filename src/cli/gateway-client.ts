@@ -13,6 +13,7 @@ import { ShoalClient, statusPathIn } from '../client/client.ts'
 import type { Transport, TransportResponse } from '../client/transport.ts'
 import { CommandError, systemCode } from './failures.ts'
 import { oneLine } from './io.ts'
+import type { PastedKey } from './pasted-key.ts'
 import { parseGatewayUrl } from './values.ts'
 
 export { GatewayError } from '../client/answer.ts'
@@ -39,6 +40,16 @@ export function gatewayOf(given: Arguments): URL {
   return parseGatewayUrl('--gateway', given.text('gateway') ?? fallback)
 }
 
+/** A gateway that somebody else may have named: it is not shown the token. */
+class PastedGateway extends URL {}
+
+/** Where a pasted key is asked for: at `--gateway`, else where its address says, else as usual. @throws UsageError. */
+export function gatewayFor(given: Arguments, { gateway: named }: PastedKey): URL {
+  const usual = gatewayOf(given)
+  const isNamed = given.text('gateway') === undefined && named !== undefined
+  return isNamed && named.href !== usual.href ? new PastedGateway(named) : usual
+}
+
 interface Exchange {
   readonly gateway: URL
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
@@ -50,7 +61,7 @@ interface Exchange {
 
 function open(exchange: Exchange): ClientRequest {
   const { gateway, method, path, signal } = exchange
-  const token = process.env[TOKEN_VARIABLE]
+  const token = gateway instanceof PastedGateway ? undefined : process.env[TOKEN_VARIABLE]
   const headers = {
     accept: 'application/problem+json, */*',
     ...(token !== undefined && token !== '' && { authorization: `Bearer ${token}` }),
@@ -127,10 +138,13 @@ async function jsonAnswer(response: IncomingMessage, exchange: Exchange): Promis
 
 /** The API of a gateway. Calls throw GatewayError where it refuses, CommandError where it does not answer. */
 export function clientOf(gateway: URL): ShoalClient {
-  return new ShoalClient({ gateway, transport: nodeTransport })
+  return new ShoalClient({
+    gateway,
+    transport: (request) => transport({ ...request, gateway }), // the client has a copy of the URL
+  })
 }
 
-const nodeTransport: Transport = async (request) => {
+const transport: Transport = async (request) => {
   const { body, signal = NEVER, ...rest } = request
   const exchange: Exchange = { ...rest, signal }
   const sent = open(exchange)

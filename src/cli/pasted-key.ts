@@ -20,13 +20,13 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
 export function parsePastedKey(text: string): PastedKey {
   const trimmed = text.trim()
   // Taken apart by hand: `new URL` would resolve `..` in a name.
-  const [, authority, rest] = /^http:\/\/([^/?#]*)(\/[^?#]*)/i.exec(trimmed) ?? []
+  const [, scheme, authority, rest] = /^(https?):\/\/([^/?#]*)(\/[^?#]*)/i.exec(trimmed) ?? []
   const path = encodePath(rest ?? `/${trimmed}`)
   if (!looksLikeKey(path)) {
     throw new UsageError(`URI: a key such as CHK@… or urn:eris:…, not ${JSON.stringify(text)}`)
   }
   const host = (authority ?? '').replace(SITE_LABEL, '')
-  return { path, gateway: LOOPBACK.test(host) ? new URL(`http://${host}/`) : undefined }
+  return { path, gateway: LOOPBACK.test(host) ? new URL(`${scheme}://${host}/`) : undefined }
 }
 
 /** What a path may hold stays as it is, valid percent escapes too; all else is escaped. */

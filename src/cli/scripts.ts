@@ -5,7 +5,7 @@
 import type { Answer } from '../client/index.ts'
 import type { Arguments, Command } from './command.ts'
 import { EXIT_DONE, UsageError } from './failures.ts'
-import { clientOf, GATEWAY_OPTION, gatewayOf } from './gateway-client.ts'
+import { clientOf, GATEWAY_OPTION, gatewayFor, gatewayOf } from './gateway-client.ts'
 import { oneLine, writeLine, type Io } from './io.ts'
 import { parsePastedKey } from './pasted-key.ts'
 
@@ -51,8 +51,7 @@ async function list(given: Arguments, { signal, stdout, stderr }: Io): Promise<v
 async function changeSite(isAllowed: boolean, given: Arguments, io: Io): Promise<void> {
   const { signal, stdout } = io
   const key = parsePastedKey(given.operand(1))
-  const asked = given.text('gateway') === undefined ? key.gateway : undefined
-  const client = clientOf(asked ?? gatewayOf(given))
+  const client = clientOf(gatewayFor(given, key))
   const uri = key.path.slice(1)
   if (!isAllowed) await client.revokeScripts(uri, { signal })
   else writeLine(stdout, lineOf(await client.allowScripts(uri, { signal })))

@@ -1,6 +1,9 @@
 /** What `shoal start` needs before other machines may reach it, and `shoal deny-hash`. @module */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
@@ -96,11 +99,40 @@ test('the commands talk to a gateway with a token and TLS, given SHOAL_TOKEN', a
     delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
     if ('tls' in options) assert.match((await status()).stderr, /SELF_SIGNED/)
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0' // nobody has signed the certificate but itself
-    assert.match((await status()).stderr, /\(E_TOKEN\): put it into the variable SHOAL_TOKEN$/m)
+    assert.match(
+      (await status()).stderr,
+      /\(E_TOKEN\): put it into the variable SHOAL_TOKEN; a pasted address/,
+    )
     process.env['SHOAL_TOKEN'] = token
     assert.match((await status()).stdout, /^version/)
     delete process.env['SHOAL_TOKEN']
     await gateway.close()
+  }
+})
+
+test('a pasted address is not shown the token, unless it is that of the gateway that was named', async (t) => {
+  const seen: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    seen.push(request.headers.authorization)
+    response.writeHead(404).end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  process.env['SHOAL_TOKEN'] = 'correct-horse-battery-staple'
+  t.after(() => {
+    delete process.env['SHOAL_TOKEN']
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}/`
+  const key = `${url}KSK@word`
+  const commands = [['get'], ['get', '--background', '--to', '/tmp/x'], ['announce']]
+  for (const [command = '', ...options] of [...commands, ['scripts', 'allow']]) {
+    const given = command === 'scripts' ? [command, ...options, key] : [command, key, ...options]
+    seen.length = 0
+    await runCli(given)
+    await runCli([...given, '--gateway', url])
+    assert.deepEqual(seen, [undefined, 'Bearer correct-horse-battery-staple'], command)
   }
 })
 

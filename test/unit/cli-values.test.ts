@@ -137,6 +137,7 @@ test('a pasted URL names its gateway only on this machine', () => {
   const gateway = (text: string): string | undefined => parsePastedKey(text).gateway?.href
   assert.equal(gateway('http://127.0.0.1:8893/CHK@a,b,c'), 'http://127.0.0.1:8893/')
   assert.equal(gateway('http://localhost/CHK@a,b,c'), 'http://localhost/')
+  assert.equal(gateway('https://localhost:8893/CHK@a,b,c'), 'https://localhost:8893/')
   const label = 'a'.repeat(52)
   assert.equal(gateway(`http://${label}.localhost:8893/CHK@a,b,c`), 'http://localhost:8893/')
   assert.equal(gateway(`http://${label}.localhost.elsewhere.example/CHK@a,b,c`), undefined)
