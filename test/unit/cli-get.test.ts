@@ -60,8 +60,7 @@ test('content goes to a file, which replaces the old one when it is whole', asyn
 })
 
 test('a link is written through, a device as it is, and a private file stays private', async () => {
-  const target = join(folder, 'target')
-  const link = join(folder, 'link')
+  const [target, link] = [join(folder, 'target'), join(folder, 'link')]
   await writeFile(target, 'old', { mode: 0o600 })
   await symlink(target, link)
   await runCli(get('text', '-o', link))
