@@ -3,7 +3,7 @@
  * @module
  */
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { FolderEntry } from '../node-types.ts'
 import { CommandError, systemCode } from './failures.ts'
 import { GatewayError, getContent, isFolderPath, type Content } from './gateway-client.ts'
@@ -57,6 +57,11 @@ async function makeEmpty(directory: string): Promise<void> {
   try {
     await mkdir(directory)
   } catch (error) {
+    if (systemCode(error) === 'ENOENT') {
+      throw new CommandError(`the folder ${dirname(directory)} is not there (ENOENT)`, {
+        cause: error,
+      })
+    }
     if (systemCode(error) !== 'EEXIST') throw error
     if ((await readdir(directory)).length === 0) return
     throw new CommandError(`${directory} exists and is not empty: name another folder with -o DIR`)

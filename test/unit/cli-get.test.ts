@@ -327,8 +327,8 @@ test('a folder takes an empty folder, and neither a full one, a file nor stdout'
   const to = (output = '') =>
     runCli(['get', 'USK@a,b,c/site/1/', '-o', output, '--gateway', site.url])
   assert.equal((await to(empty)).exit, 0)
-  assert.match((await to(full)).stderr, /full exists and is not empty/)
-  assert.match((await to(empty)).stderr, /exists and is not empty/)
+  assert.match((await to(join(full ?? '', 'no', 'such'))).stderr, /the folder .*no is not there/)
+  for (const one of [full, empty]) assert.match((await to(one)).stderr, /exists and is not empty/)
   assert.match((await to(file)).stderr, /ENOTDIR/)
   assert.match((await to('-')).stderr, /that is a folder: name one with -o DIR/)
   assert.equal(await readFile(file ?? '', 'utf8'), 'kept')
