@@ -161,13 +161,14 @@ export class UploadSession {
     if (offset !== size) {
       throw new ShoalError('E_OFFSET', `The upload goes on at ${size}, not at ${offset}.`)
     }
-    if (this.#mayHave(length)) return
-    throw new ShoalError('E_REQUEST', 'The upload was said to have another length before.')
+    if (!this.#mayHave(length)) throw wrongLength()
   }
 
+  /** Neither another length than was said before, nor fewer bytes than it has taken. */
   #mayHave(length: number | undefined): boolean {
     const known = this.#record.length
-    return length === undefined || known === undefined || length === known
+    if (length === undefined) return true
+    return known === undefined ? length >= this.state().offset : length === known
   }
 
   async #take({ content, length, isLast }: UploadPart, signal: AbortSignal): Promise<void> {

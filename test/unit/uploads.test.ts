@@ -98,6 +98,19 @@ test('a part that begins elsewhere, is too long or comes too late is refused', a
   await assert.rejects(append('upload-x', 0, 0), { code: 'E_ROUTE' })
 })
 
+test('a length below what has come is refused and not kept, and the upload can still end', async () => {
+  const { uploads } = createUploadBench()
+  const { id } = await uploads.create({ tag: 'film' })
+  const part = (offset: number, size: number) => ({ offset, content: pieces(bytesOf(size)) })
+  await uploads.append(id, { ...part(0, 1000), isLast: false })
+  const short = uploads.append(id, { ...part(1000, 0), isLast: false, length: 500 })
+  await assert.rejects(short, { code: 'E_REQUEST' })
+  await assert.rejects(uploads.create({ tag: 'film', length: 999 }), { code: 'E_EXISTS' })
+  assert.equal(uploads.status(id)?.length, undefined)
+  const whole = await uploads.append(id, { ...part(1000, 1), isLast: true, length: 1001 })
+  assert.equal(whole.result?.size, 1001)
+})
+
 test('a full store sends an upload back to where it was kept, and it can go on', async () => {
   const bench = createUploadBench()
   const { id } = await bench.uploads.create({ convergent: true, name: 'a' })
