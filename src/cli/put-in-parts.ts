@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 
-import { CommandError } from './failures.ts'
+import { CommandError, systemCode } from './failures.ts'
 import {
   clientOf,
   ConnectionError,
@@ -60,39 +60,27 @@ export async function largeFileAt(path: string): Promise<LargeFile | undefined> 
 /** Resolves with the gateway's 201. @throws CommandError, and what the system says of the file. */
 export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<JsonAnswer> {
   const progress = createProgress(io.stderr, 'upload', formatAmount)
+  const tries = new Tries((words) => {
+    progress.clear()
+    writeLine(io.stderr, words)
+  })
   let known: Upload | undefined
-  let vainTries = 0
-  let isWaiting = false
   const goOn = async (): Promise<JsonAnswer> => {
     const done = known && (await ended(to.gateway, known.id, io))
     if (done !== undefined) return done
     const begun = await begin(file, to, io)
-    if (begun.offset > (known?.offset ?? 0)) {
-      vainTries = 0
-      progress.clear()
-      writeLine(io.stderr, `going on after ${formatBytes(begun.offset)}`)
-    }
+    tries.begun(begun.offset, known?.offset ?? 0)
     known = begun
     const onSent = (sentBytes: number): void => {
       progress.show(begun.offset + sentBytes, file.sizeBytes)
     }
     return sendRest(file, { ...to, upload: begun, onSent }, io)
   }
-  const unlessPassing = (error: unknown): undefined => {
-    const isBusy = codeOf(error) === 'E_BUSY'
-    const isGone = codeOf(error) === 'E_ROUTE' && known !== undefined // it gave way to another
-    if (!(isPassing(error) || isBusy || isGone) || ++vainTries > MAX_VAIN_TRIES) throw error
-    if (isBusy && !isWaiting) {
-      progress.clear()
-      writeLine(io.stderr, `the node is busy, waiting: ${(error as Error).message}`)
-    }
-    isWaiting = isBusy
-  }
   try {
     for (;;) {
-      const answer = await goOn().catch(unlessPassing)
+      const answer = await goOn().catch((error: unknown) => tries.failed(error))
       if (answer !== undefined) return answer
-      await pause(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (vainTries - 1)), io.signal)
+      await pause(tries.pauseMs, io.signal)
     }
   } finally {
     progress.clear()
@@ -100,6 +88,50 @@ export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<
       writeLine(io.stderr, 'to go on where it was, run the same command again within a day')
     }
   }
+}
+
+/** Which failures are waited out, and what the person is told meanwhile. */
+class Tries {
+  readonly #tell: (words: string) => void
+  #vain = 0
+  /** The node has answered: before, there is nothing to wait for. */
+  #isReached = false
+  #hasUpload = false
+  #told: string | undefined
+
+  constructor(tell: (words: string) => void) {
+    this.#tell = tell
+  }
+
+  get pauseMs(): number {
+    return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#vain - 1))
+  }
+
+  begun(offset: number, before: number): void {
+    this.#isReached = true
+    this.#hasUpload = true
+    if (offset <= before) return
+    this.#vain = 0
+    this.#told = undefined
+    this.#tell(`going on after ${formatBytes(offset)}`)
+  }
+
+  /** Rethrows what does not pass, or not in time. */
+  failed(error: unknown): undefined {
+    this.#isReached ||= !(error instanceof ConnectionError)
+    const isGone = codeOf(error) === 'E_ROUTE' && this.#hasUpload // it gave way to another
+    const isWorthIt = this.#isReached && (isPassing(error) || isGone)
+    if (!isWorthIt || ++this.#vain > MAX_VAIN_TRIES) throw error
+    const words = waitingWords(error)
+    if (words !== undefined && words !== this.#told) this.#tell(words)
+    this.#told = words ?? this.#told
+  }
+}
+
+function waitingWords(error: unknown): string | undefined {
+  if (codeOf(error) === 'E_BUSY') return `the node is busy, waiting: ${(error as Error).message}`
+  const isRefused = error instanceof ConnectionError && systemCode(error.cause) === 'ECONNREFUSED'
+  return isRefused ? 'no node answers, waiting' : undefined
 }
 
 /** The upload of this very file, a new one where the node has none. */
@@ -155,9 +187,10 @@ async function sendRest(
   })
 }
 
-/** What may be over in a moment: the node restarts, or heard of another offset. */
+/** What may be over in a moment: the node restarts, is busy, or heard of another offset. */
 function isPassing(error: unknown): boolean {
-  return error instanceof ConnectionError || ['E_OFFSET', 'E_CLOSED'].includes(codeOf(error) ?? '')
+  const code = codeOf(error) ?? ''
+  return error instanceof ConnectionError || ['E_BUSY', 'E_OFFSET', 'E_CLOSED'].includes(code)
 }
 
 function codeOf(error: unknown): string | undefined {

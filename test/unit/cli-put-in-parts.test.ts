@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 
 import { Interruption } from '../../src/cli/failures.ts'
 import { startGateway } from '../../src/gateway/server.ts'
@@ -37,8 +38,7 @@ async function served(t: TestContext, node: FakeNode, port = 0): Promise<Gateway
 /** Resolves when the upload that is under way has a checkpoint. */
 async function untilUnderWay(node: FakeNode): Promise<void> {
   const { outbox } = node.uploadBench.store
-  while (outbox.insert(2)?.committed !== true)
-    await new Promise((resolve) => setTimeout(resolve, 1))
+  while (outbox.insert(2)?.committed !== true) await setTimeout(1)
 }
 
 test('a large file goes on by itself when the gateway was away', async (t) => {
@@ -46,14 +46,20 @@ test('a large file goes on by itself when the gateway was away', async (t) => {
   const path = await largeFile(t)
   const first = await served(t, node)
   const argv = ['put', path, '--gateway', first.url, '--convergent', '--no-wait']
-  const putting = runCli(argv)
+  let tell = (): void => {}
+  const told = new Promise<void>((resolve) => {
+    tell = resolve
+  })
+  const putting = runCli(argv, { onStderr: tell })
   await untilUnderWay(node)
   await first.close()
+  await told
+  await setTimeout(700) // another try in vain, of which nothing is said
   await served(t, node, first.port)
   const { exit, stdout, stderr } = await putting
   assert.equal(exit, 0, stderr)
   assert.match(stdout, /^CHK@.*\/film\.webm\n$/)
-  assert.match(stderr, /^going on after /)
+  assert.match(stderr, /^no node answers, waiting\ngoing on after .*\n$/)
   const whole = await runCli(argv)
   assert.equal(whole.stdout, stdout, 'the key is that of the whole file')
 })
@@ -146,4 +152,13 @@ test('a refusal of a large file is told at once', async (t) => {
   const { exit, stderr } = await runCli(['put', path, '--gateway', gateway.url])
   assert.equal(exit, 1)
   assert.match(stderr, /takes 1000 bytes at most/)
+})
+
+test('a large file fails at once where no node answers', async (t) => {
+  const path = await largeFile(t)
+  const gateway = await served(t, createFakeNode())
+  await gateway.close()
+  const { exit, stderr } = await runCli(['put', path, '--gateway', gateway.url])
+  assert.equal(exit, 1)
+  assert.match(stderr, /no node answers at .*: start one with "shoal start"/)
 })
