@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 
 import { CommandError, systemCode } from './failures.ts'
 import {
@@ -57,7 +58,10 @@ export async function largeFileAt(path: string): Promise<LargeFile | undefined> 
   return { path: await realpath(path), sizeBytes: found.size, writtenMs: found.mtimeMs }
 }
 
-/** Resolves with the gateway's 201. @throws CommandError, and what the system says of the file. */
+/**
+ * Resolves with the gateway's 201. What fails for good leaves nothing on the node.
+ * @throws CommandError, and what the system says of the file.
+ */
 export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<JsonAnswer> {
   const progress = createProgress(io.stderr, 'upload', formatAmount)
   const tries = new Tries((words) => {
@@ -82,11 +86,12 @@ export async function sendInParts(file: LargeFile, to: Target, io: Io): Promise<
       if (answer !== undefined) return answer
       await pause(tries.pauseMs, io.signal)
     }
+  } catch (error) {
+    progress.clear()
+    if (known !== undefined) await leave(known, error, { gateway: to.gateway, io })
+    throw error
   } finally {
     progress.clear()
-    if (io.signal.aborted && known !== undefined) {
-      writeLine(io.stderr, 'to go on where it was, run the same command again within a day')
-    }
   }
 }
 
@@ -134,6 +139,22 @@ function waitingWords(error: unknown): string | undefined {
   return isRefused ? 'no node answers, waiting' : undefined
 }
 
+/** Where going on later makes no sense, the place of what was sent is given back. */
+async function leave(
+  { id }: Upload,
+  error: unknown,
+  { gateway, io }: { readonly gateway: URL; readonly io: Io },
+): Promise<void> {
+  if (io.signal.aborted || isPassing(error) || isUndecided(error)) {
+    writeLine(io.stderr, 'to go on where it was, run the same command again within a day')
+    return
+  }
+  // a node that does not do it forgets the upload after a day
+  await clientOf(gateway)
+    .cancelUpload(id, { signal: io.signal })
+    .catch(() => {})
+}
+
 /** The upload of this very file, a new one where the node has none. */
 async function begin(file: LargeFile, { gateway, query }: Target, io: Io): Promise<Upload> {
   const [name, word] = [query.get('name'), query.get('word')]
@@ -170,16 +191,13 @@ async function sendRest(
 ): Promise<JsonAnswer> {
   const { gateway, onSent } = how
   const { id, offset } = how.upload
-  const now = await stat(file.path)
-  if (now.size !== file.sizeBytes || now.mtimeMs !== file.writtenMs) {
-    throw new CommandError('the file changed while it was read: nothing was inserted')
-  }
+  await checkUnchanged(file)
   return upload({
     gateway,
     onSent,
     method: 'PATCH',
     path: `${UPLOADS}/${encodeURIComponent(id)}`,
-    source: createReadStream(file.path, { start: offset, highWaterMark: READ_BYTES }),
+    source: Readable.from(restOf(file, offset), { objectMode: false }),
     contentType: 'application/partial-upload',
     headers: { 'upload-offset': offset, 'upload-complete': '?1' },
     sizeBytes: file.sizeBytes - offset,
@@ -187,10 +205,34 @@ async function sendRest(
   })
 }
 
+/** The last bytes are kept back until it is sure that the file is still what it was: without them nothing is inserted. */
+async function* restOf(file: LargeFile, offset: number): AsyncGenerator<Buffer> {
+  if (offset === file.sizeBytes) return
+  const range = { start: offset, end: file.sizeBytes - 1, highWaterMark: READ_BYTES }
+  let position = offset
+  for await (const piece of createReadStream(file.path, range) as AsyncIterable<Buffer>) {
+    position += piece.length
+    if (position === file.sizeBytes) await checkUnchanged(file)
+    yield piece
+  }
+}
+
+/** @throws CommandError */
+async function checkUnchanged(file: LargeFile): Promise<void> {
+  const now = await stat(file.path)
+  if (now.size === file.sizeBytes && now.mtimeMs === file.writtenMs) return
+  throw new CommandError('the file changed while it was read: nothing was inserted')
+}
+
 /** What may be over in a moment: the node restarts, is busy, or heard of another offset. */
 function isPassing(error: unknown): boolean {
   const code = codeOf(error) ?? ''
   return error instanceof ConnectionError || ['E_BUSY', 'E_OFFSET', 'E_CLOSED'].includes(code)
+}
+
+/** All was sent, but nobody could say whether its word is free. */
+function isUndecided(error: unknown): boolean {
+  return ['E_NO_PEERS', 'E_TIMEOUT'].includes(codeOf(error) ?? '')
 }
 
 function codeOf(error: unknown): string | undefined {

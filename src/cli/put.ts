@@ -17,7 +17,8 @@ export const putCommand: Command = {
     'PATH may be - for stdin. The URI is printed when the last byte is safe on the node; the',
     'command ends when every block has spread to other nodes. A file over 64 MiB goes on where it was when',
     'the connection breaks or the node restarts, and when you run the same command again within a day;',
-    'of a folder or stdin nothing is kept when the connection breaks: it begins anew.',
+    'one that fails for another reason, as a full store, gives its place on the node back. Of a folder or',
+    'stdin nothing is kept when the connection breaks: it begins anew.',
   ],
   operands: ['PATH'],
   options: {

@@ -1,6 +1,6 @@
 /** `shoal put` of large files, against a gateway that goes away. @module */
 import assert from 'node:assert/strict'
-import { mkdtemp, open, rm, truncate } from 'node:fs/promises'
+import { mkdtemp, open, rm, truncate, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -9,6 +9,7 @@ import type { TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 
 import { Interruption } from '../../src/cli/failures.ts'
+import { ShoalError } from '../../src/errors.ts'
 import { startGateway } from '../../src/gateway/server.ts'
 import type { Gateway } from '../../src/gateway/server.ts'
 import { silentLogger } from '../../src/runtime.ts'
@@ -161,4 +162,65 @@ test('a large file fails at once where no node answers', async (t) => {
   const { exit, stderr } = await runCli(['put', path, '--gateway', gateway.url])
   assert.equal(exit, 1)
   assert.match(stderr, /no node answers at .*: start one with "shoal start"/)
+})
+
+/** Calls `meanwhile` when the bytes of the file begin to come in; tells of the upload. */
+function onBytes(node: FakeNode, meanwhile: (id: string) => Promise<void>): { id: string } {
+  const append = node.uploads.append.bind(node.uploads)
+  const seen = { id: '' }
+  node.uploads.append = async (id, part) => {
+    if (part.isLast && seen.id === '') {
+      seen.id = id
+      await meanwhile(id)
+    }
+    return append(id, part)
+  }
+  return seen
+}
+
+test('a large file that finds the store full gives its place back', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const { url } = await served(t, node)
+  const append = node.uploads.append.bind(node.uploads)
+  const seen = onBytes(node, async (id) => {
+    const content = Readable.from([Buffer.alloc(1_000_000, 7)])
+    await append(id, { offset: 0, content, isLast: false })
+    assert.ok(node.uploadBench.store.outbox.pendingBlocks > 0)
+    throw new ShoalError('E_STORE_FULL', 'The store is full.')
+  })
+  const { exit, stdout, stderr } = await runCli(['put', path, '--gateway', url])
+  assert.deepEqual([exit, stdout], [1, ''])
+  assert.match(stderr, /E_STORE_FULL/)
+  assert.doesNotMatch(stderr, /to go on/)
+  assert.notEqual(seen.id, '')
+  assert.equal(node.uploads.status(seen.id), undefined)
+  assert.equal(node.uploadBench.store.outbox.pendingBlocks, 0)
+})
+
+test('of a large file that changes while it is sent nothing is inserted', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const { url } = await served(t, node)
+  const seen = onBytes(node, () => utimes(path, 1, 1))
+  const { exit, stdout, stderr } = await runCli(['put', path, '--gateway', url])
+  assert.deepEqual([exit, stdout], [1, ''])
+  assert.match(stderr, /the file changed while it was read: nothing was inserted/)
+  assert.notEqual(seen.id, '')
+  assert.equal(node.uploads.status(seen.id), undefined)
+  assert.equal(node.uploadBench.store.outbox.pendingBlocks, 0)
+})
+
+test('a large file whose word nobody can judge stays on the node, and is not sent again', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const { url } = await served(t, node)
+  node.uploadBench.words.fault = new ShoalError('E_NO_PEERS', 'There are no peers.')
+  const argv = ['put', path, '--gateway', url, '--word', 'one', '--no-wait']
+  const undecided = await runCli(argv)
+  assert.equal(undecided.exit, 1)
+  assert.match(undecided.stderr, /^to go on where it was, .*\n.*E_NO_PEERS/)
+  const { exit, stdout, stderr } = await runCli(argv)
+  assert.deepEqual([exit, stdout], [0, 'KSK@one\n'], stderr)
+  assert.match(stderr, /^going on after 80 MiB\n/)
 })
