@@ -149,6 +149,7 @@ async function leave(
     writeLine(io.stderr, 'to go on where it was, run the same command again within a day')
     return
   }
+  if (error instanceof OtherPutError) return
   // a node that does not do it forgets the upload after a day
   await clientOf(gateway)
     .cancelUpload(id, { signal: io.signal })
@@ -202,7 +203,17 @@ async function sendRest(
     headers: { 'upload-offset': offset, 'upload-complete': '?1' },
     sizeBytes: file.sizeBytes - offset,
     signal: io.signal,
+  }).catch((error: unknown) => {
+    // what else it says is never wrong here
+    throw codeOf(error) === 'E_REQUEST' ? new OtherPutError() : error
   })
+}
+
+/** Another run has taken the upload over, and goes on with it. */
+class OtherPutError extends CommandError {
+  constructor() {
+    super('another shoal put sends the same file, and goes on with what this one has sent')
+  }
 }
 
 /** The last bytes are kept back until it is sure that the file is still what it was: without them nothing is inserted. */

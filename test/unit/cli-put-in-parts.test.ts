@@ -224,3 +224,17 @@ test('a large file whose word nobody can judge stays on the node, and is not sen
   assert.deepEqual([exit, stdout], [0, 'KSK@one\n'], stderr)
   assert.match(stderr, /^going on after 80 MiB\n/)
 })
+
+test('a large file that is put twice at once is sent by the later run, and the earlier says so', async (t) => {
+  const node = createFakeNode()
+  const path = await largeFile(t)
+  const { url } = await served(t, node)
+  const argv = ['put', path, '--gateway', url, '--no-wait']
+  const earlier = runCli(argv)
+  await untilUnderWay(node)
+  const [later, ended] = await Promise.all([runCli(argv), earlier])
+  assert.deepEqual([ended.exit, ended.stdout], [1, ''])
+  assert.match(ended.stderr, /another shoal put sends the same file/)
+  assert.equal(later.exit, 0, later.stderr)
+  assert.match(later.stdout, /^CHK@.*\/film\.webm\n$/)
+})
