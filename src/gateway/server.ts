@@ -244,6 +244,8 @@ function answer(server: Server, serve: RequestListener, refusals: Refusals): voi
     continueWhenRead(request, response)
     take(request, response)
   })
+  // Node would answer 417 itself, out of turn; whoever expects what nobody knows may be served (RFC 9110 §10.1.1)
+  server.on('checkExpectation', take)
   server.on('connect', ({ socket }) => {
     refuse(socket, NO_PROXY)
   })

@@ -59,7 +59,9 @@ export class Turns {
     if (turn === undefined) return
     const { request, response } = turn
     if (response.socket === null) {
-      line.length = 0 // the connection ended with the answer before
+      // the connection ended with the answer before; should it be open, nothing would ever end it
+      line.length = 0
+      request.socket.destroy()
       return
     }
     response.once('finish', () => {

@@ -1,12 +1,14 @@
 /** @module */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
 import { startGateway } from '../../src/gateway/server.ts'
+import { Turns } from '../../src/gateway/turns.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 
@@ -126,6 +128,33 @@ test('a connection on which more than 64 requests wait is closed', async (t) => 
   await closing(patient.resume())
   await until('its fetch is aborted', () => node.live.fetches === 0)
   assert.equal(node.calls.fetch.length, 1)
+})
+
+test('a request that expects what nobody knows is served in its turn, and those behind it too', async (t) => {
+  const { node, server } = await gateway(t)
+  const [one = '', two = '', three = ''] = ['one', 'two', 'three'].map(
+    (text) => `/${node.add(text)}`,
+  )
+  const all = get(one) + get(two, 'Expect: x\r\n') + get(three, 'Connection: close\r\n')
+  const answers = (await readToEnd(dial(t, server.port, all))).toString()
+  assert.deepEqual(answers.match(/^(?:one|two|three)/gm), ['one', 'two', 'three'])
+})
+
+test('a turn that comes without a connection to answer on ends the connection of its request', () => {
+  const served: unknown[] = []
+  let ends = 0
+  const turns = new Turns((request) => served.push(request))
+  const socket = Object.assign(new EventEmitter(), { destroy: () => ends++ })
+  const [first, second] = [socket, null].map((answersOn) => ({
+    request: { socket, complete: true } as unknown as IncomingMessage,
+    response: Object.assign(new EventEmitter(), { socket: answersOn }) as unknown as ServerResponse,
+  }))
+  assert.ok(first !== undefined && second !== undefined)
+  for (const { request, response } of [first, second]) turns.take(request, response)
+  assert.equal(ends, 0)
+  first.response.emit('close')
+  assert.equal(ends, 1)
+  assert.deepEqual(served, [first.request])
 })
 
 const GARBAGE = 'BAD\r\n\r\n'
