@@ -110,10 +110,32 @@ const WITHOUT_PAGE: readonly (readonly [who: string, headers: Record<string, str
   ),
   ['a navigation that wants no HTML', { ...NAVIGATION, Accept: 'image/png' }],
   ['a part', { ...NAVIGATION, Range: 'bytes=0-3' }],
-  ['a reload that holds a copy', { ...NAVIGATION, 'If-None-Match': '"x"' }],
+  ['one that wants this version only', { ...NAVIGATION, 'If-Match': '*' }],
   ['a page fetched ahead', { ...NAVIGATION, 'Sec-Purpose': 'prefetch;prerender' }],
   ['one that may ask nobody', { ...NAVIGATION, 'Cache-Control': 'only-if-cached' }],
 ]
+
+test('a person who returns with a copy that is stale gets the page, and then what is new or that nothing is', async (t) => {
+  const { node, clock, get, open } = await waitingGateway(t)
+  node.release()
+  const uri = node.addEdition('doc', 'the text')
+  const tag = (await get(uri)).headers.get('etag') ?? ''
+  const load = async (held: string) => {
+    node.hold()
+    const headers = { ...NAVIGATION, 'If-None-Match': held }
+    const page = await open(uri, headers)
+    assert.equal(page.status, 202)
+    assert.equal(page.headers.get('cache-control'), 'no-store')
+    assert.equal(page.headers.get('etag'), null)
+    node.release()
+    await clock.runFor(0)
+    const { status } = await get(uri, headers)
+    await clock.runFor(31_000)
+    return status
+  }
+  assert.equal(await load(tag), 304)
+  assert.equal(await load('"an older one"'), 200)
+})
 
 test('programs, pictures, films, frames and parts never see the page', async (t) => {
   const { node, clock, waits, get } = await waitingGateway(t)

@@ -71,7 +71,9 @@ export async function ask(
     answer.resume()
     return await ask(url, { ...options, headers: { ...options.headers, Host: site } })
   }
-  const body = status === 204 ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>)
+  const body = [204, 304].includes(status)
+    ? null
+    : (Readable.toWeb(answer) as ReadableStream<Uint8Array>)
   return new Response(body, { status, headers: headers as Record<string, string> })
 }
 

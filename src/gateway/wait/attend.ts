@@ -7,7 +7,6 @@ import type { ServerResponse } from 'node:http'
 
 import { ShoalError } from '../../errors.ts'
 import type { Clock } from '../../runtime.ts'
-import { isConditional } from '../conditions.ts'
 import type { Ask } from '../ask.ts'
 import type { WaitJob, WaitState } from './wait-job.ts'
 import { WAIT_MS } from './wait-job.ts'
@@ -54,7 +53,7 @@ export function isForPeople({ request, isInfo, fetchOptions }: Ask): boolean {
     headers['sec-purpose'] === undefined && // a browser that fetches ahead shows it to nobody
     (headers.accept ?? '').includes('text/html') &&
     headers.range === undefined &&
-    !isConditional(headers) &&
+    headers['if-match'] === undefined && // If-None-Match comes with every return to a stale copy
     !isInfo &&
     fetchOptions.isLocalOnly !== true
   )
