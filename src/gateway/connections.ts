@@ -1,6 +1,6 @@
 /**
  * How many connections a gateway has: a few for each client of another machine, so that no one can take them
- * all. Who comes beyond is told so.
+ * all. Who comes beyond is told so, except over TLS.
  * @module
  */
 import type { Server } from 'node:http'
@@ -25,21 +25,30 @@ const FULL: Refusal = {
   headers: [`Retry-After: ${RETRY_AFTER_S}`],
 }
 
-/** Bounds the connections of `server`: `event` is emitted for each when it can be written to. */
+interface Limits {
+  readonly refusals: Refusals
+  /** What comes on a connection first is a handshake: nobody could read words before it. */
+  readonly isTls: boolean
+  /** Whose connections are counted together only; default: those of this machine. */
+  readonly isExempt?: (socket: Socket) => boolean
+}
+
+/** Bounds the connections of `server` from the moment they are made, whether they say anything or not. */
 export function limitConnections(
   server: Server,
-  { event, refusals }: { event: 'connection' | 'secureConnection'; refusals: Refusals },
+  { refusals, isTls, isExempt = (socket) => isFromLoopback({ socket }) }: Limits,
 ): void {
   const places = new Places()
   server.maxConnections = MAX_CONNECTIONS + MAX_REFUSED
-  server.on(event, (socket: Socket) => {
+  server.on('connection', (socket: Socket) => {
     if (socket.remoteAddress === undefined) {
       socket.destroy() // a reset came right behind it: nobody knows whose it was
       return
     }
     const client = clientOf({ socket })
-    if (!places.take(client, isFromLoopback({ socket }))) {
-      refusals.refuse(socket, FULL)
+    if (!places.take(client, isExempt(socket))) {
+      if (isTls) socket.destroy()
+      else refusals.refuse(socket, FULL)
       return
     }
     socket.once('close', () => {

@@ -143,7 +143,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const isTls = tls !== undefined
   const parts = { ...(gate && { gate }), ...(denyList && { denyList }) }
   const refusals = new Refusals()
-  limitConnections(server, { event: isTls ? 'secureConnection' : 'connection', refusals })
+  limitConnections(server, { isTls, refusals })
   answer(server, createApp({ ...rest, ...parts, host, isTls, waits }), refusals)
   await listen(server, host, port).catch((error: unknown) => {
     denyList?.close()

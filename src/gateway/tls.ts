@@ -15,12 +15,13 @@ export interface TlsPair {
   readonly key: string
 }
 
-/** As long as for the head of a request: a place on the server is taken already, ms. */
-const HANDSHAKE_MS = 10_000
-
-/** A server, and a way to give it another pair. Both throw a ShoalError E_OPTION for one that cannot be used. */
+/**
+ * A server, and a way to give it another pair. A handshake may take as long as the head of a request, in
+ * `options`: a place on the server is taken already. Both throw a ShoalError E_OPTION for one that cannot be used.
+ */
 export function createTlsListener(pair: TlsPair, options: ServerOptions) {
-  const server = createServer({ ...options, ...checked(pair), handshakeTimeout: HANDSHAKE_MS })
+  const { headersTimeout: handshakeTimeout } = options
+  const server = createServer({ ...options, ...checked(pair), handshakeTimeout })
   const replaceCertificate = (next: TlsPair): void => {
     server.setSecureContext(checked(next))
   }

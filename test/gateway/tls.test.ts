@@ -1,11 +1,15 @@
 /** What a gateway with a certificate speaks. @module */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import { test } from 'node:test'
 
+import { limitConnections } from '../../src/gateway/connections.ts'
+import { Refusals } from '../../src/gateway/refusals.ts'
 import { createTlsListener } from '../../src/gateway/tls.ts'
 import { CERTIFICATE, CERTIFICATE_KEY } from '../helpers/certificate.ts'
+import { dial, openGateway, until } from '../helpers/gateway.ts'
 
 test('nothing older than TLS 1.2 is spoken, whatever the Node that runs it would take, after a renewal either', async (t) => {
   const before = [tls.DEFAULT_MIN_VERSION, tls.DEFAULT_CIPHERS] as const
@@ -37,4 +41,43 @@ test('nothing older than TLS 1.2 is spoken, whatever the Node that runs it would
     assert.equal(await versionWith(server, 'TLSv1.2'), 'TLSv1.2')
     replaceCertificate(pair)
   }
+})
+
+const PAIR = { cert: CERTIFICATE, key: CERTIFICATE_KEY }
+
+test('a client gets 64 connections, silent before their handshake or not, and others their place when they go', async (t) => {
+  const { server } = createTlsListener(PAIR, {})
+  limitConnections(server, { isTls: true, refusals: new Refusals(), isExempt: () => false })
+  let accepted = 0
+  const live = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    accepted++
+    live.add(socket)
+    socket.on('close', () => live.delete(socket))
+  })
+  server.on('request', (_request, response) => response.end('hello'))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.after(() => server.close())
+  const { port } = server.address() as { port: number }
+  const silent = Array.from({ length: 64 }, () => dial(t, port))
+  await until('all have a place', () => accepted === 64)
+  assert.equal(live.size, 64)
+  const speak = () => tls.connect({ port, host: '127.0.0.1', ca: CERTIFICATE })
+  await assert.rejects(once(speak(), 'secureConnect'))
+  assert.equal(accepted, 65)
+  await until('it is gone', () => live.size === 64)
+  silent[0]?.destroy()
+  await until('a place is free', () => live.size < 64)
+  const first = speak()
+  await once(first, 'secureConnect')
+  await assert.rejects(once(speak(), 'secureConnect'))
+  first.destroy()
+  for (const socket of silent) socket.destroy()
+  await until('all are gone', () => live.size === 0)
+})
+
+test('a connection that begins no handshake is closed after the time for a head', async (t) => {
+  const { server } = await openGateway(t, { tls: PAIR, headTimeoutMs: 100 })
+  const socket = dial(t, server.port).resume()
+  await once(socket, 'close')
 })
