@@ -57,6 +57,18 @@ export function limitConnections(
   })
 }
 
+/** Gives a way to end all connections, those in their handshake too, of which HTTP knows nothing yet. */
+export function keepConnections(server: Server): () => void {
+  const open = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  return () => {
+    for (const socket of open) socket.destroy()
+  }
+}
+
 /** The places for connections. As many entries as connections at most. */
 export class Places {
   readonly #ofClients = new Map<string, number>()

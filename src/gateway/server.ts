@@ -19,7 +19,7 @@ import type { Clock, Logger } from '../runtime.ts'
 import { bracketed } from './access.ts'
 import { createApp } from './app.ts'
 import { isLoopback } from './client-table.ts'
-import { limitConnections } from './connections.ts'
+import { keepConnections, limitConnections } from './connections.ts'
 import { openDenyList, type DenyList } from './deny-list.ts'
 import { Refusals, type Refusal } from './refusals.ts'
 import type { TlsPair } from './tls.ts'
@@ -144,6 +144,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const parts = { ...(gate && { gate }), ...(denyList && { denyList }) }
   const refusals = new Refusals()
   limitConnections(server, { isTls, refusals })
+  const endConnections = keepConnections(server)
   answer(server, createApp({ ...rest, ...parts, host, isTls, waits }), refusals)
   await listen(server, host, port).catch((error: unknown) => {
     denyList?.close()
@@ -162,7 +163,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     replaceCertificate: listener.replaceCertificate,
     close: () => {
       denyList?.close()
-      return (closed ??= closeServer(server, waits))
+      return (closed ??= closeServer({ server, waits, endConnections }))
     },
   }
 }
@@ -217,12 +218,18 @@ function listenMessage(code: string | undefined, host: string, port: number): st
   return `The gateway cannot listen on ${place} (${code ?? 'unknown reason'}).`
 }
 
-function closeServer(server: Server, waits: Waits): Promise<void> {
+interface Ending {
+  readonly server: Server
+  readonly waits: Waits
+  readonly endConnections: () => void
+}
+
+function closeServer({ server, waits, endConnections }: Ending): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => {
       resolve()
     })
-    server.closeAllConnections()
+    endConnections()
     waits.close() // after them: a page shall see that nobody answers, not that somebody stopped it
   })
 }

@@ -9,7 +9,7 @@ import { limitConnections } from '../../src/gateway/connections.ts'
 import { Refusals } from '../../src/gateway/refusals.ts'
 import { createTlsListener } from '../../src/gateway/tls.ts'
 import { CERTIFICATE, CERTIFICATE_KEY } from '../helpers/certificate.ts'
-import { dial, openGateway, until } from '../helpers/gateway.ts'
+import { dial, endless, get, openGateway, until } from '../helpers/gateway.ts'
 
 test('nothing older than TLS 1.2 is spoken, whatever the Node that runs it would take, after a renewal either', async (t) => {
   const before = [tls.DEFAULT_MIN_VERSION, tls.DEFAULT_CIPHERS] as const
@@ -42,6 +42,13 @@ test('nothing older than TLS 1.2 is spoken, whatever the Node that runs it would
     replaceCertificate(pair)
   }
 })
+
+/** A reset is an end too. */
+function closing(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve())
+  })
+}
 
 const PAIR = { cert: CERTIFICATE, key: CERTIFICATE_KEY }
 
@@ -79,5 +86,20 @@ test('a client gets 64 connections, silent before their handshake or not, and ot
 test('a connection that begins no handshake is closed after the time for a head', async (t) => {
   const { server } = await openGateway(t, { tls: PAIR, headTimeoutMs: 100 })
   const socket = dial(t, server.port).resume()
-  await once(socket, 'close')
+  await closing(socket)
+})
+
+test('closing waits for no handshake, and ends what has been through one', async (t) => {
+  const { node, server } = await openGateway(t, { tls: PAIR, headTimeoutMs: 60_000 })
+  const silent = dial(t, server.port).resume()
+  await once(silent, 'connect')
+  const { port } = server
+  const reading = tls.connect({ port, host: '127.0.0.1', ca: CERTIFICATE })
+  reading.on('error', () => {})
+  reading.write(get(`/${node.add(endless(64 * 1024 ** 2))}`))
+  await once(reading, 'data')
+  const ended = [closing(silent), closing(reading.resume())]
+  await server.close()
+  await Promise.all(ended)
+  await until('the stream is cancelled', () => node.live.streams === 0)
 })
