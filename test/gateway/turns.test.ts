@@ -1,14 +1,15 @@
 /** @module */
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
+import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import type { Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
 import { startGateway } from '../../src/gateway/server.ts'
-import { Turns } from '../../src/gateway/turns.ts'
+import { IDLE_MS, Turns } from '../../src/gateway/turns.ts'
 import { silentLogger } from '../../src/runtime.ts'
 import { createFakeNode } from '../helpers/fake-node.ts'
 
@@ -155,6 +156,24 @@ test('a turn that comes without a connection to answer on ends the connection of
   first.response.emit('close')
   assert.equal(ends, 1)
   assert.deepEqual(served, [first.request])
+})
+
+test('a connection that sends blank lines instead of a request is closed, one that asks again is not', async (t) => {
+  assert.equal(IDLE_MS, 20_000)
+  const turns = new Turns((_request, response) => response.end('hello'), { idleMs: 1500 })
+  const server = createServer((request, response) => turns.take(request, response))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const repeat = (text: string, everyMs: number) => {
+    const socket = dial(t, port, get('/'))
+    const timer = setInterval(() => socket.write(text), everyMs)
+    t.after(() => clearInterval(timer))
+    return socket.resume()
+  }
+  const busy = repeat(get('/'), 20)
+  await closing(repeat('\r\n', 20))
+  assert.ok(!busy.closed)
 })
 
 const GARBAGE = 'BAD\r\n\r\n'
