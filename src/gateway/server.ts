@@ -79,6 +79,8 @@ const SERVER_OPTIONS: ServerOptions = {
   highWaterMark: 128 * 1024,
   // an upload or a film takes as long as it takes
   requestTimeout: 0,
+  // refused in our words: Node's answer has none
+  requireHostHeader: false,
 }
 const BROKEN_REQUESTS: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: {
@@ -104,9 +106,9 @@ const NOT_HTTP: Refusal = {
   code: 'E_REQUEST',
 }
 
-const TWO_HOSTS: Refusal = {
+const NOT_ONE_HOST: Refusal = {
   status: 400,
-  detail: 'The request names more than one Host.',
+  detail: 'A request names one Host; this one names none or several.',
   code: 'E_REQUEST',
 }
 const NO_PROXY: Refusal = {
@@ -239,7 +241,7 @@ function answer(server: Server, serve: RequestListener, refusals: Refusals): voi
   const turns = new Turns(serve)
   const take: RequestListener = (request, response) => {
     if (refusals.has(request.socket)) return
-    if (hostsIn(request) > 1) refuse(request.socket, TWO_HOSTS)
+    if (!hasOneHost(request)) refuse(request.socket, NOT_ONE_HOST)
     else turns.take(request, response)
   }
   const refuse = (socket: Socket, refusal: Refusal): void => {
@@ -263,9 +265,13 @@ function answer(server: Server, serve: RequestListener, refusals: Refusals): voi
   })
 }
 
-/** RFC 9112 §3.2: who stands in between may have believed another one than we would. */
-function hostsIn({ rawHeaders }: IncomingMessage): number {
-  return rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'host').length
+/**
+ * RFC 9112 §3.2: who stands in between may have believed another one than we would. HTTP/1.0 may lack it, and the
+ * app says what it thinks of that.
+ */
+function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  const hosts = rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'host').length
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0')
 }
 
 /** Asks for the body when somebody begins to read it: who is refused before has not sent it. */
