@@ -69,8 +69,8 @@ test('a download can be paused, resumed and moved in the queue', async (t) => {
 const REFUSED = [
   ['POST', '', {}, 400],
   ['POST', '', { uri: 'KSK@a', path: 'relative' }, 400],
-  ['POST', '', { uri: 'no key', path: '/tmp/x' }, 400],
-  ['POST', '', { uri: 'KSK@a', path: '/tmp/x', priority: '10' }, 400],
+  ['POST', '', { uri: 'no key', path: join(tmpdir(), 'x') }, 400],
+  ['POST', '', { uri: 'KSK@a', path: join(tmpdir(), 'x'), priority: '10' }, 400],
   ['PATCH', '/1', { paused: '1' }, 404],
   ['GET', '/x', {}, 404],
   ['GET', '/1', {}, 404],

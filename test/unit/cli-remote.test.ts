@@ -126,7 +126,7 @@ test('a pasted address is not shown the token, unless it is that of the gateway 
   const { port } = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}/`
   const key = `${url}KSK@word`
-  const commands = [['get'], ['get', '--background', '--to', '/tmp/x'], ['announce']]
+  const commands = [['get'], ['get', '--background', '--to', join(tmpdir(), 'x')], ['announce']]
   for (const [command = '', ...options] of [...commands, ['scripts', 'allow']]) {
     const given = command === 'scripts' ? [command, ...options, key] : [command, key, ...options]
     seen.length = 0
